@@ -1,0 +1,86 @@
+package vtep
+
+import (
+	"net/netip"
+
+	"l2gw"
+	"l2gw/ovsdb"
+)
+
+// Intent is what one switch database must hold, and what in it is ours. The
+// maps belong to the caller and are only read.
+type Intent struct {
+	Bindings map[l2gw.BindingKey]l2gw.Binding
+	// Segments by network id. A network that is bound and has no segment here is
+	// unknown: its rows stay as they are.
+	Segments map[string]*l2gw.Segment
+	Owned    l2gw.Ownership
+	Options  Options
+}
+
+// Options are the operator's settings for one database.
+type Options struct {
+	// ServiceNodes replicate broadcasts for switches that cannot do it themselves.
+	ServiceNodes []netip.Addr
+	// MaxMACs limits the Ucast_Macs_Remote rows of the database; 0: no known limit.
+	MaxMACs int
+	// Lock is the OVSDB lock that each transaction asserts; "" if the switch has none.
+	Lock string
+}
+
+// Scope limits a plan to a part of the database.
+type Scope struct {
+	All bool
+	// Networks to look at whole.
+	Networks map[string]bool
+	// MACs to look at alone, by network id.
+	MACs map[string]map[l2gw.MAC]bool
+}
+
+// Subject is what an operation is about, so that a failure can be told to whom it concerns.
+type Subject struct {
+	Network string          // or ""
+	Binding l2gw.BindingKey // or zero
+	MAC     l2gw.MAC        // or zero
+}
+
+// Txn is one transaction: its operations and, for each, its subject.
+type Txn struct {
+	Ops      []ovsdb.Op
+	Subjects []Subject
+}
+
+// Plan is the way from what a database holds to what it must hold.
+type Plan struct {
+	// Txns are to be sent in this order; they may be pipelined. Each is guarded,
+	// so that one that no longer fits fails and changes nothing.
+	Txns []Txn
+	// More is set if further transactions can only be planned once these are
+	// seen in the snapshot.
+	More bool
+	// Differences names each difference between wanted and held.
+	Differences []Difference
+	// Bindings has the verdict on each binding in scope.
+	Bindings map[l2gw.BindingKey]Verdict
+	// Networks has the verdict on each network in scope.
+	Networks map[string]Verdict
+	// Waiting are logical switches that can only be removed when the switch has
+	// withdrawn its own rows.
+	Waiting []string
+	// Gone is what was ours, is no longer wanted, and is confirmed not to be there.
+	Gone l2gw.Ownership
+}
+
+// Verdict is what the held contents say about a binding or a network.
+type Verdict struct {
+	Status l2gw.Status // ACTIVE, BUILD, DOWN, DEGRADED, ERROR or PENDING
+	Reason string
+}
+
+// Difference is one row or column that is not as it should be.
+type Difference struct {
+	Table  string // of hardware_vtep
+	Row    string // what people call the row: "fa:16:3e:00:00:01 in net-a", "ps1/eth1 VLAN 100"
+	Wanted string // "" if the row should not be there
+	Held   string // "" if the row is missing
+}

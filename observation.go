@@ -1,0 +1,52 @@
+package l2gw
+
+import (
+	"net/netip"
+	"time"
+)
+
+// DatabaseState is what an agent sees of one OVSDB database. It is immutable.
+type DatabaseState struct {
+	Name      string // as the operator named it
+	Agent     string // host name of the agent that reports
+	Connected bool
+	Error     string // why not connected or not in sync, or ""
+	InSync    bool   // the switch holds all that it should, as of SyncedAt
+	SyncedAt  time.Time
+	Schema    string // version of the switch's hardware_vtep schema
+	// Losses are things that this switch cannot do and what that means, in words.
+	Losses  []string
+	Devices []DeviceState
+	Rows    map[string]int // number of rows per table
+}
+
+// DeviceState is a Physical_Switch as it reports itself.
+type DeviceState struct {
+	Name          string
+	Description   string
+	TunnelIPs     []netip.Addr
+	ManagementIPs []string
+	Faults        []string
+	Ports         []PortState
+}
+
+// PortState is a Physical_Port as it reports itself.
+type PortState struct {
+	Name        string
+	Description string
+	Faults      []string
+	Bindings    []PortBinding
+}
+
+// PortBinding is an entry of Physical_Port.vlan_bindings.
+type PortBinding struct {
+	VLAN          VLAN
+	LogicalSwitch string // its name: for ours, the network's id
+	Ours          bool
+}
+
+// Learned is a MAC that a switch found behind one of its ports (Ucast_Macs_Local).
+type Learned struct {
+	NetworkID string
+	Host
+}

@@ -1,0 +1,94 @@
+package l2gw
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"l2gw/internal/cow"
+)
+
+// VNI is a VXLAN network identifier, 24 bits (RFC 7348 §5).
+type VNI uint32
+
+// MaxVNI is the highest VNI.
+const MaxVNI VNI = 1<<24 - 1
+
+// MAC is an Ethernet address.
+type MAC [6]byte
+
+// ParseMAC reads six pairs of hexadecimal digits with colons or hyphens between them.
+func ParseMAC(s string) (m MAC, err error) {
+	if len(s) == 17 {
+		flat := strings.NewReplacer(":", "", "-", "").Replace(s)
+		if b, err := hex.DecodeString(flat); err == nil && len(b) == len(m) {
+			return MAC(b), nil
+		}
+	}
+	return m, fmt.Errorf("%q is not a MAC address: it must look like fa:16:3e:00:00:01", s)
+}
+
+// String is the form with colons, in lower case.
+func (m MAC) String() string {
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 17)
+	for i, c := range m {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return string(b)
+}
+
+// IsUnicast reports whether m can be a host's address: neither a group address
+// (IEEE 802 §8.2, the I/G bit) nor all zeros.
+func (m MAC) IsUnicast() bool { return m[0]&1 == 0 && m != MAC{} }
+
+// Host is a MAC address of a network and the VTEP behind which it is.
+type Host struct {
+	MAC  MAC
+	VTEP netip.Addr
+	// IPs are the host's addresses as far as known; they help a switch to answer ARP.
+	IPs []netip.Addr
+}
+
+// Equal reports whether two hosts are the same in everything.
+func (h Host) Equal(o Host) bool {
+	return h.MAC == o.MAC && h.VTEP == o.VTEP && slices.Equal(h.IPs, o.IPs)
+}
+
+// Version orders what controllers say: first by the epoch of the controller's
+// lease, then by its own counter.
+type Version struct {
+	Epoch   uint64
+	Counter uint64
+}
+
+// Compare returns -1, 0 or +1.
+func (v Version) Compare(o Version) int {
+	return cmp.Or(cmp.Compare(v.Epoch, o.Epoch), cmp.Compare(v.Counter, o.Counter))
+}
+
+// Segment is a network as an overlay carries it: its VNI and the hosts behind
+// each VTEP, compute nodes and gateways alike. It is immutable and shared.
+type Segment struct {
+	NetworkID string
+	Name      string
+	VNI       VNI
+	MTU       int // bytes of an IP packet that the network promises; 0 if unknown
+	// VTEPs are all tunnel endpoints where the network is present; every one of
+	// them must receive broadcasts. Sorted, each once. It holds at least the VTEPs of Hosts.
+	VTEPs   []netip.Addr
+	Hosts   cow.Map[MAC, Host]
+	Version Version
+}
+
+// HasVTEP reports whether a is one of the segment's VTEPs.
+func (s *Segment) HasVTEP(a netip.Addr) bool {
+	_, ok := slices.BinarySearchFunc(s.VTEPs, a, netip.Addr.Compare)
+	return ok
+}

@@ -1,0 +1,205 @@
+// Package ovsdbd runs Open vSwitch's own ovsdb-server for tests.
+//
+// Each server has a folder, a database and ports of its own, so that any number
+// of them run side by side. It ends with the test that started it.
+package ovsdbd
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// VTEPSchema is where Debian's openvswitch-common has the hardware_vtep schema.
+const VTEPSchema = "/usr/share/openvswitch/vtep.ovsschema"
+
+// Options of a server; the zero value is a hardware_vtep database on a unix
+// socket and a TCP port of 127.0.0.1.
+type Options struct {
+	SchemaFile string   // VTEPSchema if ""
+	Schema     []byte   // used instead of a file if not nil
+	Remotes    []string // further --remote=… values
+	Args       []string // further arguments
+}
+
+// Server is an ovsdb-server process and its database file. Its methods end the
+// test when they fail; they belong to the test's goroutine.
+type Server struct {
+	Dir    string
+	Socket string // path of the unix socket
+	TCP    string // host:port
+
+	t    testing.TB
+	opts Options
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// Start creates an empty database and serves it.
+func Start(t testing.TB, opts Options) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("ovsdb-server"); err != nil {
+		t.Fatalf("ovsdb-server is needed: run `make deps` (%v)", err)
+	}
+	// Not t.TempDir: a unix socket's path has at most 108 bytes.
+	dir, err := os.MkdirTemp("", "ovsdbd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Dir: dir, Socket: filepath.Join(dir, "db.sock"), TCP: freeAddr(t), t: t, opts: opts}
+	t.Cleanup(func() {
+		s.Kill()
+		os.RemoveAll(dir)
+	})
+	s.CreateDatabase()
+	s.Run()
+	return s
+}
+
+// CreateDatabase writes an empty database file, over the old one if there is
+// one. The server must not be running.
+func (s *Server) CreateDatabase() {
+	s.t.Helper()
+	schema := s.opts.SchemaFile
+	if schema == "" {
+		schema = VTEPSchema
+	}
+	if s.opts.Schema != nil {
+		schema = filepath.Join(s.Dir, "schema")
+		if err := os.WriteFile(schema, s.opts.Schema, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	os.Remove(s.file())
+	run(s.t, "ovsdb-tool", "create", s.file(), schema)
+}
+
+// Run starts the server on the database file and waits until it answers.
+func (s *Server) Run() {
+	s.t.Helper()
+	os.Remove(s.Socket)
+	args := []string{
+		s.file(), "--remote=punix:" + s.Socket, "--remote=ptcp:" + portFirst(s.TCP),
+		"--unixctl=" + filepath.Join(s.Dir, "ctl"), "--log-file=" + filepath.Join(s.Dir, "log"), "-vconsole:off", "-vsyslog:off",
+	}
+	for _, r := range s.opts.Remotes {
+		args = append(args, "--remote="+r)
+	}
+	s.cmd = exec.Command("ovsdb-server", append(args, s.opts.Args...)...)
+	var stderr bytes.Buffer
+	s.cmd.Stderr = &stderr
+	s.cmd.Env = append(os.Environ(), "OVS_RUNDIR="+s.Dir, "OVS_DBDIR="+s.Dir, "OVS_LOGDIR="+s.Dir)
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		_ = cmd.Wait()
+		close(done)
+	}(s.cmd, s.done)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for _, try := range [][2]string{{"unix", s.Socket}, {"tcp", s.TCP}} {
+			c, err := net.Dial(try[0], try[1])
+			if err != nil {
+				goto wait
+			}
+			c.Close()
+		}
+		return
+	wait:
+		select {
+		case <-s.done:
+			s.t.Fatalf("ovsdb-server ended: %s", &stderr)
+		default:
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("ovsdb-server does not answer: %s", &stderr)
+		}
+	}
+}
+
+// Kill ends the server as a power cut would (SIGKILL) and waits until it is gone.
+func (s *Server) Kill() { s.Signal(syscall.SIGKILL); s.wait() }
+
+// Stop ends the server in good order and waits until it is gone.
+func (s *Server) Stop() { s.Signal(syscall.SIGTERM); s.wait() }
+
+// Signal sends a signal, such as SIGSTOP.
+func (s *Server) Signal(sig syscall.Signal) {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Signal(sig)
+	}
+}
+
+// Wipe is a switch that lost its database: the server ends, the database is
+// made anew, and the server starts again.
+func (s *Server) Wipe() {
+	s.t.Helper()
+	s.Kill()
+	s.CreateDatabase()
+	s.Run()
+}
+
+// Pid is the server's process id.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Transact carries out operations of the named database, given as JSON objects
+// joined by commas, and returns the server's answer. It ends the test if any
+// operation fails.
+func (s *Server) Transact(db, ops string) string {
+	s.t.Helper()
+	out := run(s.t, "ovsdb-client", "transact", "unix:"+s.Socket, fmt.Sprintf("[%q,%s]", db, ops))
+	if strings.Contains(out, `"error"`) {
+		s.t.Fatalf("transact %s: %s", ops, out)
+	}
+	return out
+}
+
+// Dump returns what `ovsdb-client dump` prints: all tables, or the given one and its columns.
+func (s *Server) Dump(db string, tableAndColumns ...string) string {
+	s.t.Helper()
+	return run(s.t, "ovsdb-client", append([]string{"dump", "unix:" + s.Socket, db}, tableAndColumns...)...)
+}
+
+func (s *Server) file() string { return filepath.Join(s.Dir, "db") }
+
+func (s *Server) wait() {
+	if s.done != nil {
+		<-s.done
+	}
+}
+
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, &stderr)
+	}
+	return out.String()
+}
+
+// freeAddr finds a port of 127.0.0.1 that nobody listens on.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// portFirst turns host:port into ovsdb-server's port:host.
+func portFirst(addr string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	return port + ":" + host
+}
