@@ -1,0 +1,53 @@
+package l2gw
+
+import "time"
+
+// Network is an overlay network as far as a user chooses one: what the
+// inventory says of it, without its hosts.
+type Network struct {
+	ID   string
+	Name string
+	VNI  VNI
+	MTU  int // bytes of an IP packet that the network promises; 0 if unknown
+}
+
+// MACOrigin tells how a MAC came into a switch's tables.
+type MACOrigin string
+
+// The origins of a MAC.
+const (
+	MACLearned    MACOrigin = "learned"    // by the switch, behind one of its ports (Ucast_Macs_Local)
+	MACProgrammed MACOrigin = "programmed" // by us, behind a VTEP (Ucast_Macs_Remote)
+)
+
+// MACEntry is one MAC that a switch knows.
+type MACEntry struct {
+	NetworkID string
+	Host
+	Origin MACOrigin
+	// Note says what is wrong with the entry, such as a conflict with the
+	// inventory or a MAC that flaps; or "".
+	Note string
+}
+
+// Difference is one row or column of a switch that is not as it should be.
+type Difference struct {
+	Table  string // of hardware_vtep
+	Row    string // what people call the row: "fa:16:3e:00:00:01 in net-a", "ps1/eth1 VLAN 100"
+	Wanted string // "" if the row should not be there
+	Held   string // "" if the row is missing
+}
+
+// Validation is the answer to the question whether a switch holds what it
+// should, asked of the switch itself and not of what is remembered.
+type Validation struct {
+	Device      string
+	Database    string
+	CheckedAt   time.Time // UTC
+	Differences []Difference
+	// Error says why there could be no comparison, or "". With it, Differences say nothing.
+	Error string
+}
+
+// InSync reports whether the comparison took place and found no difference.
+func (v Validation) InSync() bool { return v.Error == "" && len(v.Differences) == 0 }
