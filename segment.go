@@ -2,11 +2,9 @@ package l2gw
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"l2gw/internal/cow"
 )
@@ -22,13 +20,29 @@ type MAC [6]byte
 
 // ParseMAC reads six pairs of hexadecimal digits with colons or hyphens between them.
 func ParseMAC(s string) (m MAC, err error) {
-	if len(s) == 17 {
-		flat := strings.NewReplacer(":", "", "-", "").Replace(s)
-		if b, err := hex.DecodeString(flat); err == nil && len(b) == len(m) {
-			return MAC(b), nil
-		}
+	ok := len(s) == 17
+	for i := 0; ok && i < len(m); i++ {
+		high, low := hexDigit(s[3*i]), hexDigit(s[3*i+1])
+		m[i] = high<<4 | low
+		ok = high < 16 && low < 16 && (i == 0 || s[3*i-1] == s[2] && (s[2] == ':' || s[2] == '-'))
 	}
-	return m, fmt.Errorf("%q is not a MAC address: it must look like fa:16:3e:00:00:01", s)
+	if !ok {
+		return MAC{}, fmt.Errorf("%q is not a MAC address: it must look like fa:16:3e:00:00:01", s)
+	}
+	return m, nil
+}
+
+// hexDigit is the value of a hexadecimal digit, or 16 if c is none.
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 16
 }
 
 // String is the form with colons, in lower case.
