@@ -119,8 +119,10 @@ func TestEachMistakeIsNamed(t *testing.T) {
 		{"2001:db8::11", "fe80::1%eth0", `f:8: ip "fe80::1%eth0" is not an IP address: it must look like 10.5.0.11 or 2001:db8::11`},
 		{"2001:db8::11", "10.5.0.11", `f:8: ip 10.5.0.11 stands twice in this port: it must be there once`},
 		{"ips: [10.5.0.11, \"2001:db8::11\"]", "ips: 10.5.0.11", `f:8: ips is the text "10.5.0.11": it must be a list like [10.5.0.11]`},
-		{"FA-16-3E-00-00-02\n", "FA-16-3E-00-00-02\n  - {network: net-a, host: compute-2, mac: 'fa:16:3e:00:00:02'}\n",
-			`f:12: mac fa:16:3e:00:00:02 stands in line 9 already, on the same host: it must be there once`},
+		{
+			"FA-16-3E-00-00-02\n", "FA-16-3E-00-00-02\n  - {network: net-a, host: compute-2, mac: 'fa:16:3e:00:00:02'}\n",
+			`f:12: mac fa:16:3e:00:00:02 stands in line 9 already, on the same host: it must be there once`,
+		},
 		{"ports:\n", "port:\n", "f:1: the key ports is missing: if there are none, write ports: []\n" + `f:7: the file has the unknown key "port": known are networks, hosts, ports`},
 		{"FA-16-3E-00-00-02\n", "FA-16-3E-00-00-02", `f:11: the last line has no line break at its end: the file looks half-written`},
 		{"FA-16-3E-00-00-02\n", "FA-16-3E-00-00-02\n---\nports: []\n", `f:12: a second YAML document begins here: there must be one`},

@@ -1,0 +1,106 @@
+# `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOLS   := bin/tools
+
+# Tests that send packets are timed, so they run alone, after the others.
+PACKET_TESTS := ./test/packets/...
+UNIT_TESTS    = $(shell go list ./... | grep -v '/test/packets')
+
+GOTEST := go test -timeout 8m
+
+## build: bin/l2gw, one static binary, and its other names
+.PHONY: build
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/l2gw ./cmd/l2gw
+	@ln -sf l2gw bin/neutron-l2gateway-agent
+	@ln -sf l2gw bin/neutron-l2gw
+
+## demo: a tour in one minute with an emulated switch; needs Go alone
+.PHONY: demo
+demo: build
+	@scripts/demo
+
+## demo-packets: the same with Open vSwitch, and pings through it; needs root
+.PHONY: demo-packets
+demo-packets: build deps
+	@go run ./test/packets/demo -l2gw bin/l2gw
+
+## test: all that must hold before a change goes in: lint and every suite, with the race detector
+.PHONY: test
+test: deps lint test-race test-packets
+
+## test-unit: all suites but the packets, without the race detector
+.PHONY: test-unit
+test-unit: deps
+	$(GOTEST) $(UNIT_TESTS)
+
+## test-race: all suites but the packets, with the race detector
+.PHONY: test-race
+test-race: deps
+	$(GOTEST) -race $(UNIT_TESTS)
+
+## test-ovsdb: the OVSDB library alone, with its conformance suite
+.PHONY: test-ovsdb
+test-ovsdb: deps
+	$(GOTEST) -race ./ovsdb/...
+
+## test-packets: pings through Open vSwitch's hardware_vtep emulator; needs root
+.PHONY: test-packets
+test-packets: deps
+	$(GOTEST) -race -count=1 $(PACKET_TESTS)
+
+## fuzz: every fuzz test for FUZZTIME (10s) each
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz:
+	@for package in $$(go list ./...); do \
+	  for test in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$test"; \
+	    go test -run '^$$' -fuzz "^$$test\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+## bench: the figures that docs promise, and every other benchmark
+.PHONY: bench
+bench: deps
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+## lint: golangci-lint, which also says who may import whom, and go vet
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint
+	$(TOOLS)/golangci-lint run
+
+## fmt: gofumpt on every file
+.PHONY: fmt
+fmt: $(TOOLS)/gofumpt
+	$(TOOLS)/gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
+
+## deps: the Debian packages that tests need; does nothing when they are there
+.PHONY: deps
+deps:
+	@scripts/install-test-deps.sh
+
+## clean: remove what was built
+.PHONY: clean
+clean:
+	rm -rf bin
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | expand -t 14
+
+# The tools have a module of their own, so that the product's stays small.
+# Building them takes a minute or two; they are kept until their versions change.
+$(TOOLS)/golangci-lint: tools/go.mod
+	@mkdir -p $(TOOLS)
+	@echo "Building golangci-lint, once"
+	cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/gofumpt: tools/go.mod
+	@mkdir -p $(TOOLS)
+	cd tools && go build -o ../$@ mvdan.cc/gofumpt
