@@ -63,6 +63,7 @@ type Binding struct {
 	BindingKey
 	NetworkID    string
 	ConnectionID string
+	GatewayID    string // of the connection's gateway
 	// Revision is the intent revision (Store) at which the binding took this form.
 	Revision int64
 }

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+
+	"l2gw"
+
+	"github.com/uptrace/bun"
+)
+
+// CreateConnection connects a network to a gateway and returns the connection
+// as stored. That the network exists is for the caller to know. Errors, in the
+// order of their check:
+//
+//   - Invalid: those of [l2gw.Connection.Validate];
+//   - NotFound: no such gateway;
+//   - Invalid: those of [l2gw.CheckConnection];
+//   - Conflict: the network is connected to this gateway already
+//     (L2GatewayConnectionExists), or a device, interface and VLAN is bound by
+//     some connection (L2GatewayDuplicateSegmentationID).
+func (s *Store) CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.Connection, error) {
+	if err := c.Validate(); err != nil {
+		return l2gw.Connection{}, err
+	}
+	now := s.now()
+	c.ID, c.CreatedAt, c.UpdatedAt, c.Revision = newID(), now, now, 1
+	if c.VLAN != nil {
+		c.VLAN = new(*c.VLAN)
+	}
+	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
+		g, err := selectGateway(ctx, tx, c.GatewayID)
+		if err != nil {
+			return err
+		}
+		if err := l2gw.CheckConnection(&g, c.VLAN); err != nil {
+			return err
+		}
+		exists, err := tx.NewSelect().Model((*connectionRow)(nil)).
+			Where("gateway_id = ? AND network_id = ?", c.GatewayID, c.NetworkID).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if exists {
+			return l2gw.ConnectionExists(c.GatewayID, c.NetworkID, c.VLAN)
+		}
+		row := connectionToRow(&c)
+		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+			return err
+		}
+		return rebind(ctx, tx, revision, nil, l2gw.Expand(&g, &c))
+	})
+	if err != nil {
+		return l2gw.Connection{}, err
+	}
+	return c, nil
+}
+
+// Connection returns the connection with this id. Errors: NotFound.
+func (s *Store) Connection(ctx context.Context, id string) (l2gw.Connection, error) {
+	c, err := selectConnection(ctx, s.reads, id)
+	return c, shown(ctx, err)
+}
+
+func selectConnection(ctx context.Context, db bun.IDB, id string) (l2gw.Connection, error) {
+	var row connectionRow
+	if !storable(id) {
+		return l2gw.Connection{}, l2gw.ConnectionNotFound(id)
+	}
+	if err := db.NewSelect().Model(&row).Where("id = ?", id).Scan(ctx); err != nil {
+		return l2gw.Connection{}, found(err, l2gw.ConnectionNotFound(id))
+	}
+	return row.connection(), nil
+}
+
+// DeleteConnection removes a connection and its bindings. Errors: NotFound, also
+// for all but one of those that delete it at the same time.
+func (s *Store) DeleteConnection(ctx context.Context, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
+		if _, err := selectConnection(ctx, tx, id); err != nil {
+			return err
+		}
+		old, err := selectBindings(ctx, tx.NewSelect().Where("connection_id = ?", id))
+		if err != nil {
+			return err
+		}
+		if err := rebind(ctx, tx, revision, old, nil); err != nil {
+			return err
+		}
+		_, err = tx.NewDelete().Model((*connectionRow)(nil)).Where("id = ?", id).Exec(ctx)
+		return err
+	})
+}

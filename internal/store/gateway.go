@@ -1,0 +1,262 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+
+	"l2gw"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+)
+
+// newID returns a UUID whose order is that of creation (version 7, RFC 9562
+// §5.7): what is created in one request is listed in the order of the request,
+// and tables grow at their end.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// CreateGateway adds a gateway and returns it as stored: with ids, times and
+// revision number. Errors: those of [l2gw.Gateway.Validate].
+func (s *Store) CreateGateway(ctx context.Context, g l2gw.Gateway) (l2gw.Gateway, error) {
+	created, err := s.CreateGateways(ctx, []l2gw.Gateway{g})
+	if err != nil {
+		return l2gw.Gateway{}, err
+	}
+	return created[0], nil
+}
+
+// CreateGateways adds all of these gateways, or none. See [Store.CreateGateway].
+func (s *Store) CreateGateways(ctx context.Context, gateways []l2gw.Gateway) ([]l2gw.Gateway, error) {
+	now := s.now()
+	created := make([]l2gw.Gateway, len(gateways))
+	rows := make([]gatewayRow, len(gateways))
+	for i := range gateways {
+		if err := gateways[i].Validate(); err != nil {
+			return nil, err
+		}
+		g := gateways[i].Clone()
+		g.ID, g.CreatedAt, g.UpdatedAt, g.Revision = newID(), now, now, 1
+		for j := range g.Devices {
+			g.Devices[j].ID = newID()
+		}
+		created[i], rows[i] = *g, gatewayToRow(g)
+	}
+	if len(created) == 0 {
+		return nil, nil
+	}
+	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, _ int64) error {
+		if err := insert(ctx, tx, rows); err != nil {
+			return err
+		}
+		return insertDevices(ctx, tx, created...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+func insertDevices(ctx context.Context, tx bun.Tx, gateways ...l2gw.Gateway) error {
+	var devices []deviceRow
+	var interfaces []interfaceRow
+	for _, g := range gateways {
+		for i, d := range g.Devices {
+			devices = append(devices, deviceRow{ID: d.ID, GatewayID: g.ID, Ordinal: i, Name: d.Name})
+			for j, f := range d.Interfaces {
+				interfaces = append(interfaces, interfaceRow{
+					GatewayID: g.ID, DeviceID: d.ID, Ordinal: j, Name: f.Name, VLANs: joinVLANs(f.VLANs),
+				})
+			}
+		}
+	}
+	if err := insert(ctx, tx, devices); err != nil {
+		return err
+	}
+	return insert(ctx, tx, interfaces)
+}
+
+func deleteDevices(ctx context.Context, tx bun.Tx, gatewayID string) error {
+	if _, err := tx.NewDelete().Model((*interfaceRow)(nil)).Where("gateway_id = ?", gatewayID).Exec(ctx); err != nil {
+		return err
+	}
+	_, err := tx.NewDelete().Model((*deviceRow)(nil)).Where("gateway_id = ?", gatewayID).Exec(ctx)
+	return err
+}
+
+// Gateway returns the gateway with this id. Errors: NotFound.
+func (s *Store) Gateway(ctx context.Context, id string) (g l2gw.Gateway, err error) {
+	err = s.read(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		g, err = selectGateway(ctx, tx, id)
+		return err
+	})
+	return g, err
+}
+
+func selectGateway(ctx context.Context, tx bun.Tx, id string) (l2gw.Gateway, error) {
+	var row gatewayRow
+	if !storable(id) {
+		return l2gw.Gateway{}, l2gw.GatewayNotFound(id)
+	}
+	if err := tx.NewSelect().Model(&row).Where("id = ?", id).Scan(ctx); err != nil {
+		return l2gw.Gateway{}, found(err, l2gw.GatewayNotFound(id))
+	}
+	gateways := []l2gw.Gateway{row.gateway()}
+	err := loadDevices(ctx, tx, gateways)
+	return gateways[0], err
+}
+
+// loadDevices fills in the devices of gateways.
+func loadDevices(ctx context.Context, tx bun.Tx, gateways []l2gw.Gateway) error {
+	for part := range slices.Chunk(gateways, idsPerStatement) {
+		ids := make([]string, len(part))
+		index := make(map[string]*l2gw.Gateway, len(part))
+		for i := range part {
+			ids[i] = part[i].ID
+			index[part[i].ID] = &part[i]
+		}
+		var devices []deviceRow
+		if err := tx.NewSelect().Model(&devices).Where("gateway_id IN (?)", bun.List(ids)).Order("gateway_id", "ordinal").Scan(ctx); err != nil {
+			return err
+		}
+		var interfaces []interfaceRow
+		if err := tx.NewSelect().Model(&interfaces).Where("gateway_id IN (?)", bun.List(ids)).Order("gateway_id", "device_id", "ordinal").Scan(ctx); err != nil {
+			return err
+		}
+		byDevice := make(map[string][]l2gw.Interface, len(devices))
+		for _, r := range interfaces {
+			vlans, err := splitVLANs(r.VLANs)
+			if err != nil {
+				return err
+			}
+			byDevice[r.DeviceID] = append(byDevice[r.DeviceID], l2gw.Interface{Name: r.Name, VLANs: vlans})
+		}
+		for _, r := range devices {
+			g := index[r.GatewayID]
+			g.Devices = append(g.Devices, l2gw.Device{ID: r.ID, Name: r.Name, Interfaces: byDevice[r.ID]})
+		}
+	}
+	return nil
+}
+
+// UpdateGateway lets change alter the gateway with this id and stores the
+// outcome, with the bindings of its connections expanded anew, in one step. It
+// returns the gateway as it then stands. Id, project, times and revision number
+// are the store's. If nothing is changed, nothing is written. change may be
+// called more than once, each time with a fresh copy; its error ends the update.
+//
+// Errors: NotFound; change's; those of [l2gw.Gateway.Validate] and
+// [l2gw.Gateway.CheckLive]; Conflict if a binding's place is taken. An update that
+// fails changed nothing.
+func (s *Store) UpdateGateway(ctx context.Context, id string, change func(*l2gw.Gateway) error) (l2gw.Gateway, error) {
+	var g l2gw.Gateway
+	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
+		old, err := selectGateway(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		g = *old.Clone()
+		if err := change(&g); err != nil {
+			return err
+		}
+		g = *g.Clone() // what change put in stays the caller's
+		g.ID, g.ProjectID, g.CreatedAt, g.UpdatedAt, g.Revision = old.ID, old.ProjectID, old.CreatedAt, old.UpdatedAt, old.Revision
+		keepDeviceIDs(&old, &g)
+		if reflect.DeepEqual(&old, normal(&g)) {
+			return errUnchanged
+		}
+		if err := g.Validate(); err != nil {
+			return err
+		}
+		g.UpdatedAt = s.now()
+		g.Revision++
+		row := gatewayToRow(&g)
+		if _, err := tx.NewUpdate().Model(&row).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		if reflect.DeepEqual(old.Devices, g.Devices) {
+			return nil
+		}
+		if err := deleteDevices(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := insertDevices(ctx, tx, g); err != nil {
+			return err
+		}
+		return rebindGateway(ctx, tx, revision, &g)
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return l2gw.Gateway{}, err
+	}
+	return g, nil
+}
+
+// keepDeviceIDs gives each device of g the id that the device of its name had
+// before, or a new one.
+func keepDeviceIDs(old, g *l2gw.Gateway) {
+	for i := range g.Devices {
+		d := &g.Devices[i]
+		if o := old.Device(d.Name); o != nil {
+			d.ID = o.ID
+		} else {
+			d.ID = newID()
+		}
+	}
+}
+
+// normal makes empty lists nil, as they come from the tables.
+func normal(g *l2gw.Gateway) *l2gw.Gateway {
+	for i := range g.Devices {
+		for j := range g.Devices[i].Interfaces {
+			if f := &g.Devices[i].Interfaces[j]; len(f.VLANs) == 0 {
+				f.VLANs = nil
+			}
+		}
+	}
+	return g
+}
+
+func rebindGateway(ctx context.Context, tx bun.Tx, revision int64, g *l2gw.Gateway) error {
+	var rows []connectionRow
+	if err := tx.NewSelect().Model(&rows).Where("gateway_id = ?", g.ID).Order("created_at", "id").Scan(ctx); err != nil {
+		return err
+	}
+	connections := make([]l2gw.Connection, len(rows))
+	var wanted []l2gw.Binding
+	for i, r := range rows {
+		connections[i] = r.connection()
+		wanted = append(wanted, l2gw.Expand(g, &connections[i])...)
+	}
+	if err := g.CheckLive(connections); err != nil {
+		return err
+	}
+	old, err := selectBindings(ctx, tx.NewSelect().Where("gateway_id = ?", g.ID))
+	if err != nil {
+		return err
+	}
+	return rebind(ctx, tx, revision, old, wanted)
+}
+
+// DeleteGateway removes a gateway. Errors: NotFound, also for all but one of
+// those that delete it at the same time; Conflict (L2GatewayInUse) while it has
+// connections.
+func (s *Store) DeleteGateway(ctx context.Context, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx bun.Tx, _ int64) error {
+		if _, err := selectGateway(ctx, tx, id); err != nil {
+			return err
+		}
+		used, err := tx.NewSelect().Model((*connectionRow)(nil)).Where("gateway_id = ?", id).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if used {
+			return l2gw.GatewayInUse(id)
+		}
+		if err := deleteDevices(ctx, tx, id); err != nil {
+			return err
+		}
+		_, err = tx.NewDelete().Model((*gatewayRow)(nil)).Where("id = ?", id).Exec(ctx)
+		return err
+	})
+}

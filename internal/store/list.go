@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"l2gw"
+
+	"github.com/uptrace/bun"
+)
+
+// Query says which objects of a list to return and in which order. The zero
+// Query returns all, oldest first. Attributes have their names in the API:
+//
+//   - both: id, project_id (tenant_id), description, created_at, updated_at, revision_number
+//   - gateways: name
+//   - connections: l2_gateway_id, network_id, segmentation_id ("" means none)
+type Query struct {
+	// Filter returns only objects whose attribute has one of the values given for
+	// it. Times are RFC 3339, by the second. Attributes that are not listed above
+	// are ignored, as Neutron does.
+	Filter map[string][]string
+	// Sort orders by the first key, among equals by the next and so on, at last by id.
+	Sort []SortKey
+	// Limit is the length of a page; 0 means all.
+	Limit int
+	// Marker is the id of the object after which the page begins; "" means the start.
+	Marker string
+	// Reverse returns the page that ends before Marker, or the last one; its
+	// objects come in the same order as otherwise.
+	Reverse bool
+}
+
+// SortKey is an attribute to sort by.
+type SortKey struct {
+	Key        string
+	Descending bool
+}
+
+type columnKind int
+
+const (
+	text columnKind = iota
+	number
+	moment // microseconds; compared by the second
+	vlan   // noVLAN for none
+)
+
+type column struct {
+	name string
+	kind columnKind
+}
+
+var gatewayColumns = map[string]column{
+	"id":              {"id", text},
+	"name":            {"name", text},
+	"project_id":      {"project_id", text},
+	"tenant_id":       {"project_id", text},
+	"description":     {"description", text},
+	"created_at":      {"created_at", moment},
+	"updated_at":      {"updated_at", moment},
+	"revision_number": {"revision", number},
+}
+
+var connectionColumns = map[string]column{
+	"id":              {"id", text},
+	"l2_gateway_id":   {"gateway_id", text},
+	"network_id":      {"network_id", text},
+	"segmentation_id": {"vlan", vlan},
+	"project_id":      {"project_id", text},
+	"tenant_id":       {"project_id", text},
+	"description":     {"description", text},
+	"created_at":      {"created_at", moment},
+	"updated_at":      {"updated_at", moment},
+	"revision_number": {"revision", number},
+}
+
+// Gateways returns the gateways that q asks for. Errors: Invalid for an unknown
+// sort key or marker.
+func (s *Store) Gateways(ctx context.Context, q Query) ([]l2gw.Gateway, error) {
+	var gateways []l2gw.Gateway
+	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		rows, err := list[gatewayRow](ctx, tx, q, gatewayColumns)
+		if err != nil {
+			return err
+		}
+		gateways = make([]l2gw.Gateway, len(rows))
+		for i, r := range rows {
+			gateways[i] = r.gateway()
+		}
+		return loadDevices(ctx, tx, gateways)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gateways, nil
+}
+
+// Connections returns the connections that q asks for. Errors: Invalid for an
+// unknown sort key or marker.
+func (s *Store) Connections(ctx context.Context, q Query) ([]l2gw.Connection, error) {
+	var connections []l2gw.Connection
+	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		rows, err := list[connectionRow](ctx, tx, q, connectionColumns)
+		if err != nil {
+			return err
+		}
+		connections = make([]l2gw.Connection, len(rows))
+		for i, r := range rows {
+			connections[i] = r.connection()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connections, nil
+}
+
+func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]column) ([]R, error) {
+	sort, err := sortColumns(q, columns)
+	if err != nil {
+		return nil, err
+	}
+	var rows []R
+	query := tx.NewSelect().Model(&rows)
+	for attribute, values := range q.Filter {
+		if c, known := columns[attribute]; known {
+			query = c.filter(query, values)
+		}
+	}
+	if q.Marker != "" {
+		if query, err = after[R](ctx, tx, query, q.Marker, sort); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range sort {
+		direction := "ASC"
+		if k.Descending {
+			direction = "DESC"
+		}
+		query = query.OrderExpr("? "+direction, bun.Ident(k.Key))
+	}
+	if q.Limit > 0 {
+		query = query.Limit(int64(q.Limit))
+	}
+	if err := query.Scan(ctx); err != nil {
+		return nil, err
+	}
+	if q.Reverse {
+		slices.Reverse(rows)
+	}
+	return rows, nil
+}
+
+// sortColumns returns the columns to sort by, a total order, in the direction of reading.
+func sortColumns(q Query, columns map[string]column) ([]SortKey, error) {
+	var sort []SortKey
+	keys := q.Sort
+	if len(keys) == 0 {
+		keys = []SortKey{{Key: "created_at"}}
+	}
+	for _, k := range append(slices.Clone(keys), SortKey{Key: "id"}) {
+		c, known := columns[k.Key]
+		if !known {
+			return nil, l2gw.BadSortKey(k.Key)
+		}
+		if !slices.ContainsFunc(sort, func(o SortKey) bool { return o.Key == c.name }) {
+			sort = append(sort, SortKey{c.name, k.Descending != q.Reverse})
+		}
+	}
+	return sort, nil
+}
+
+// filter keeps rows whose column has one of values; a value that the column
+// cannot have matches nothing.
+func (c column) filter(q *bun.SelectQuery, values []string) *bun.SelectQuery {
+	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+		q = q.Where("1 = 0")
+		for _, v := range values {
+			switch c.kind {
+			case text:
+				if storable(v) {
+					q = q.WhereOr("? = ?", bun.Ident(c.name), v)
+				}
+			case number:
+				if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+					q = q.WhereOr("? = ?", bun.Ident(c.name), n)
+				}
+			case moment:
+				if t, err := time.Parse(time.RFC3339, v); err == nil {
+					t = t.Truncate(time.Second)
+					q = q.WhereOr("? >= ? AND ? < ?", bun.Ident(c.name), t.UnixMicro(), bun.Ident(c.name), t.Add(time.Second).UnixMicro())
+				}
+			case vlan:
+				if v == "" {
+					q = q.WhereOr("? = ?", bun.Ident(c.name), noVLAN)
+				} else if n, err := l2gw.ParseVLAN(v); err == nil {
+					q = q.WhereOr("? = ?", bun.Ident(c.name), n)
+				}
+			}
+		}
+		return q
+	})
+}
+
+// storable reports whether some column can hold v at all: engines differ in what
+// they do with other text.
+func storable(v string) bool {
+	return utf8.ValidString(v) && !strings.ContainsRune(v, 0)
+}
+
+// after keeps the rows that come after the marker's in the order of sort: those
+// greater in the first column, or equal in it and greater in the next, and so on.
+func after[R any](ctx context.Context, tx bun.Tx, query *bun.SelectQuery, marker string, sort []SortKey) (*bun.SelectQuery, error) {
+	values := make([]any, len(sort))
+	into := make([]any, len(sort))
+	row := tx.NewSelect().Model((*R)(nil)).Where("id = ?", marker)
+	for i, k := range sort {
+		row = row.Column(k.Key)
+		into[i] = &values[i]
+	}
+	if !storable(marker) {
+		return nil, l2gw.MarkerNotFound(marker)
+	}
+	if err := row.Scan(ctx, into...); err != nil {
+		return nil, found(err, l2gw.MarkerNotFound(marker))
+	}
+	for i, v := range values {
+		if b, isBytes := v.([]byte); isBytes { // some drivers give text so
+			values[i] = string(b)
+		}
+	}
+	return query.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+		for i, k := range sort {
+			q = q.WhereGroup(" OR ", func(q *bun.SelectQuery) *bun.SelectQuery {
+				for j := range i {
+					q = q.Where("? = ?", bun.Ident(sort[j].Key), values[j])
+				}
+				comparison := "? > ?"
+				if k.Descending {
+					comparison = "? < ?"
+				}
+				return q.Where(comparison, bun.Ident(k.Key), values[i])
+			})
+		}
+		return q
+	}), nil
+}

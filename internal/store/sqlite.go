@@ -1,0 +1,77 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// engine is an open database of some make.
+type engine struct {
+	name    string // for messages; without secrets
+	dialect goose.Dialect
+	writes  *bun.DB
+	reads   *bun.DB
+}
+
+func open(connection string) (engine, error) {
+	scheme, rest, found := strings.Cut(connection, "://")
+	switch {
+	case !found:
+		return engine{}, fmt.Errorf("%q is not a database URL: it must look like sqlite:////var/lib/l2gw/l2gw.db", connection)
+	case scheme != "sqlite":
+		return engine{}, fmt.Errorf("database URL: the scheme %q is not supported: it must be sqlite", scheme)
+	}
+	path, ok := strings.CutPrefix(rest, "/")
+	if !ok || path == "" || path == ":memory:" {
+		return engine{}, fmt.Errorf("%q names no file: it must look like sqlite:////var/lib/l2gw/l2gw.db", connection)
+	}
+	return openSQLite(path)
+}
+
+// openSQLite opens the same file twice. SQLite has one writer at a time: with
+// one connection for it, writers queue in the process instead of failing.
+// Readers see the last commit and wait for nobody (WAL).
+func openSQLite(path string) (engine, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return engine{}, err
+	}
+	pool := func(connections int, options ...string) (*bun.DB, error) {
+		q := url.Values{
+			"_pragma": append([]string{
+				"journal_mode(WAL)",
+				"synchronous(FULL)", // a commit is on disk when it returns
+				"foreign_keys(1)",
+			}, options...),
+			"_busy_timeout": {"5000"},     // ms; another process may write too
+			"_txlock":       {"deferred"}, // for reads
+		}
+		if connections == 1 {
+			q.Set("_txlock", "immediate") // take the write lock before the first read, not after
+		}
+		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+		return bun.NewDB(db, sqlitedialect.New()), nil
+	}
+	writes, err := pool(1)
+	if err != nil {
+		return engine{}, err
+	}
+	reads, err := pool(4, "query_only(1)")
+	if err != nil {
+		return engine{}, err
+	}
+	return engine{name: path, dialect: goose.DialectSQLite3, writes: writes, reads: reads}, nil
+}
