@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"l2gw"
+	"l2gw/internal/store"
+)
+
+// Store keeps the intent. Its errors are [l2gw.Error] values; any other is
+// unforeseen. Every method may be called by any number of goroutines at once.
+type Store interface {
+	// Gateways and Connections take the filters, order and page of a query.
+	Gateways(ctx context.Context, q store.Query) ([]l2gw.Gateway, error)
+	Gateway(ctx context.Context, id string) (l2gw.Gateway, error)
+	// CreateGateways stores all or none and returns them with ids, times and revisions.
+	CreateGateways(ctx context.Context, all []l2gw.Gateway) ([]l2gw.Gateway, error)
+	UpdateGateway(ctx context.Context, id string, change func(*l2gw.Gateway) error) (l2gw.Gateway, error)
+	DeleteGateway(ctx context.Context, id string) error
+
+	Connections(ctx context.Context, q store.Query) ([]l2gw.Connection, error)
+	Connection(ctx context.Context, id string) (l2gw.Connection, error)
+	CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.Connection, error)
+	DeleteConnection(ctx context.Context, id string) error
+	// ConnectionBindings are what connections expand into, by connection id.
+	ConnectionBindings(ctx context.Context, ids ...string) (map[string][]l2gw.Binding, error)
+}
+
+// Status tells how far intent has become true. It answers at once, from memory.
+type Status interface {
+	// Connection returns no bindings for a connection that it has not seen yet.
+	Connection(id string) (status l2gw.Status, reason string, bindings []l2gw.BindingStatus)
+	Gateway(id string) (status l2gw.Status, reason string)
+}
+
+// Networks tells which networks there are.
+type Networks interface {
+	// Network fails with NotFound for a network that is not there, and with
+	// Unavailable while it is not known what is there.
+	Network(ctx context.Context, id string) (l2gw.Network, error)
+	Networks(ctx context.Context) ([]l2gw.Network, error)
+}
+
+// Devices tells what switches were seen and what they hold.
+type Devices interface {
+	// Databases are immutable and in a stable order.
+	Databases() []l2gw.DatabaseState
+	// MACs returns what a switch knows, and false if no switch has that name.
+	MACs(device string) ([]l2gw.MACEntry, bool)
+	// Validate compares afresh. That a switch could not be asked is told in
+	// Validation.Error; the error is for a device that nobody knows.
+	Validate(ctx context.Context, device string) (l2gw.Validation, error)
+}
+
+// Options are what an API is made of.
+type Options struct {
+	Store    Store
+	Status   Status
+	Networks Networks
+	Devices  Devices
+	Logger   *slog.Logger // nil: slog.Default
+
+	// Authenticate says who calls; nil: [NoAuth]. An error refuses the request.
+	Authenticate func(*http.Request) (Caller, error)
+	// Allow refuses what a caller may not do, such as "create_l2_gateway"; nil: all is allowed.
+	Allow func(caller Caller, action string) error
+	// BaseURL is how clients reach us, for links in answers, without a slash at
+	// the end: "https://cloud.example:9696". "": as the request says.
+	BaseURL string
+}
+
+// New returns the API.
+func New(o Options) http.Handler {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Authenticate == nil {
+		o.Authenticate = NoAuth
+	}
+	if o.Allow == nil {
+		o.Allow = func(Caller, string) error { return nil }
+	}
+	s := &server{Options: o, mux: http.NewServeMux()}
+	mount(s, gateways(s))
+	mount(s, connections(s))
+	mount(s, networks(s))
+	mount(s, devices(s))
+	mountDeviceViews(s)
+	mountVersions(s)
+	s.mux.Handle("/", s.methods(nil))
+	return s.observe(s.mux)
+}

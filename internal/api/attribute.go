@@ -1,0 +1,214 @@
+package api
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"l2gw"
+)
+
+// attribute is one row of a resource's table: all that the API knows of one
+// attribute of a T.
+type attribute[T any] struct {
+	name string
+	// post and put tell where a client may give it; required, that a POST must.
+	post, put, required bool
+	// accept checks a given value and converts it; what it returns is for the
+	// resource's create and update. nil if it can be given nowhere.
+	accept func(name string, v any) (any, error)
+	// show is its value in an answer; nil if it is never shown.
+	show func(*T) any
+	// stored is set if the resource's list filters and sorts by it.
+	stored bool
+	// matches are the texts by which a filter finds it; nil: the shown value.
+	matches func(*T) []string
+	// compare makes it a sort key, of lists that are not stored in that order; nil: it is none.
+	compare func(a, b *T) int
+}
+
+// values are the attributes that a client gave, converted. What it did not give
+// is absent, which is not the same as null.
+type values map[string]any
+
+// given returns the value of an attribute and whether the client gave it.
+func given[V any](vs values, name string) (V, bool) {
+	v, ok := vs[name].(V)
+	return v, ok
+}
+
+// givenPtr is given for what takes nil as absent.
+func givenPtr[V any](vs values, name string) *V {
+	if v, ok := given[V](vs, name); ok {
+		return &v
+	}
+	return nil
+}
+
+// table is the attributes of a resource, in the order in which they are shown.
+type table[T any] []attribute[T]
+
+func (t table[T]) find(name string) *attribute[T] {
+	for i := range t {
+		if t[i].name == name {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+// decodePost checks what a POST gives, in Neutron's order: the owner, unknown
+// attributes, missing and forbidden ones, values.
+func (t table[T]) decodePost(item map[string]any) (values, error) {
+	project, hasProject := item["project_id"]
+	tenant, hasTenant := item["tenant_id"]
+	if hasProject && hasTenant && project != tenant {
+		return nil, badRequest("'project_id' and 'tenant_id' do not match")
+	}
+	if err := t.checkNames(item); err != nil {
+		return nil, err
+	}
+	for i := range t {
+		a := &t[i]
+		_, has := item[a.name]
+		if has && !a.post {
+			return nil, badRequest("Attribute '%s' not allowed in POST", a.name)
+		}
+		if !has && a.required {
+			return nil, badRequest("Failed to parse request. Required attribute '%s' not specified", a.name)
+		}
+	}
+	return t.accept(item)
+}
+
+// decodePut checks what a PUT gives.
+func (t table[T]) decodePut(item map[string]any) (values, error) {
+	if err := t.checkNames(item); err != nil {
+		return nil, err
+	}
+	for i := range t {
+		if _, has := item[t[i].name]; has && !t[i].put {
+			return nil, badRequest("Cannot update read-only attribute %s", t[i].name)
+		}
+	}
+	return t.accept(item)
+}
+
+func (t table[T]) checkNames(item map[string]any) error {
+	var unknown []string
+	for _, name := range slices.Sorted(maps.Keys(item)) {
+		if t.find(name) == nil {
+			unknown = append(unknown, str(name))
+		}
+	}
+	if unknown != nil {
+		return badRequest("Unrecognized attribute(s) %s", quoteList(unknown))
+	}
+	return nil
+}
+
+func (t table[T]) accept(item map[string]any) (values, error) {
+	vs := make(values, len(item))
+	for i := range t {
+		v, has := item[t[i].name]
+		if !has {
+			continue
+		}
+		accepted, err := t[i].accept(t[i].name, v)
+		if err != nil {
+			return nil, err
+		}
+		vs[t[i].name] = accepted
+	}
+	return vs, nil
+}
+
+// render is x as an answer shows it: all of it, or the named fields; unknown
+// ones show nothing.
+func (t table[T]) render(x *T, fields []string) object {
+	out := object{}
+	for i := range t {
+		if t[i].show != nil && (len(fields) == 0 || slices.Contains(fields, t[i].name)) {
+			out = append(out, member{t[i].name, t[i].show(x)})
+		}
+	}
+	return out
+}
+
+// isMatchedBy reports whether x has any of the wanted values.
+func (a *attribute[T]) isMatchedBy(x *T, wanted []string) bool {
+	if a.matches != nil {
+		return slices.ContainsFunc(a.matches(x), func(s string) bool { return slices.Contains(wanted, s) })
+	}
+	switch v := a.show(x).(type) {
+	case string:
+		return slices.Contains(wanted, v)
+	case int:
+		return slices.Contains(wanted, strconv.Itoa(v))
+	case int64:
+		return slices.Contains(wanted, strconv.FormatInt(v, 10))
+	case bool:
+		return slices.ContainsFunc(wanted, func(s string) bool { return strings.EqualFold(s, strconv.FormatBool(v)) })
+	case []string:
+		return slices.ContainsFunc(v, func(s string) bool { return slices.Contains(wanted, s) })
+	case nil:
+		return slices.Contains(wanted, "")
+	}
+	return true // a structure, by which nothing is filtered
+}
+
+// acceptText takes a string of at most l2gw.MaxName characters.
+func acceptText(name string, v any) (any, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, notAString(name, v)
+	}
+	if len(s) > l2gw.MaxName && len([]rune(s)) > l2gw.MaxName {
+		return nil, l2gw.BadAttribute(name, "'%s' exceeds maximum length of %d.", str(s), l2gw.MaxName)
+	}
+	if strings.ContainsRune(s, 0) {
+		return nil, l2gw.BadAttribute(name, "'%s' contains the character NUL.", strings.ReplaceAll(str(s), "\x00", `\x00`))
+	}
+	return s, nil
+}
+
+// acceptTexts takes a list of strings.
+func acceptTexts(name string, v any) (any, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, l2gw.BadAttribute(name, "'%s' is not a list.", str(v))
+	}
+	out := make([]string, len(list))
+	for i, v := range list {
+		s, err := acceptText(name, v)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = s.(string)
+	}
+	return out, nil
+}
+
+func notAString(name string, v any) error {
+	return l2gw.BadAttribute(name, "'%s' is not a valid string.", str(v))
+}
+
+// typeName is what a JSON value is, for an error.
+func typeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case json.Number:
+		return "a number"
+	case string:
+		return "a string"
+	case []any:
+		return "a list"
+	default:
+		return "an object"
+	}
+}

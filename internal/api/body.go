@@ -1,0 +1,104 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"unicode/utf8"
+)
+
+// maxBody is the largest request body, in bytes.
+const maxBody = 1 << 20
+
+// readBody reads what the client sent as a JSON value; nil if it sent nothing.
+// Numbers stay as they are written (json.Number), so that 1.5, 1e400 and 5.0 can
+// be told from 5.
+func readBody(w http.ResponseWriter, r *http.Request) (any, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			return nil, errBodyTooLarge
+		}
+		return nil, badRequest("The request body could not be read.")
+	}
+	return parseBody(data)
+}
+
+// parseBody reads one JSON value and nothing after it.
+func parseBody(data []byte) (any, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, nil
+	}
+	if !utf8.Valid(data) {
+		return nil, malformedBody()
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, malformedBody()
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, malformedBody()
+	}
+	return v, nil
+}
+
+// unwrap takes the resources out of a request body: one under its own name, or
+// a list under the collection's.
+func unwrap(v any, name, collection string) (items []map[string]any, bulk bool, err error) {
+	var body map[string]any
+	switch v := v.(type) {
+	case map[string]any:
+		body = v
+	case string, json.Number:
+		return nil, false, badRequest("Body contains invalid data")
+	case bool:
+		if v {
+			return nil, false, badRequest("Body contains invalid data")
+		}
+	case []any:
+		if len(v) > 0 {
+			return nil, false, badRequest("Body contains invalid data")
+		}
+	}
+	if len(body) == 0 {
+		return nil, false, badRequest("Resource body required")
+	}
+	if list, ok := body[collection]; ok {
+		items, err = unwrapList(list, name, collection)
+		return items, true, err
+	}
+	switch item := body[name].(type) {
+	case nil:
+		return nil, false, badRequest("Unable to find '%s' in request body", name)
+	case map[string]any:
+		return []map[string]any{item}, false, nil
+	default:
+		return nil, false, badRequest("Object '%s' contains invalid data", name)
+	}
+}
+
+func unwrapList(v any, name, collection string) ([]map[string]any, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, badRequest("Object '%s' contains invalid data", collection)
+	}
+	if len(list) == 0 {
+		return nil, badRequest("Resources required")
+	}
+	items := make([]map[string]any, len(list))
+	for i, v := range list {
+		item, ok := v.(map[string]any)
+		if inner, wrapped := item[name]; ok && wrapped {
+			item, ok = inner.(map[string]any) // Neutron takes {"l2_gateways": [{"l2_gateway": {…}}]} as well
+		}
+		if !ok {
+			return nil, badRequest("Object '%s' contains invalid data", name)
+		}
+		items[i] = item
+	}
+	return items, nil
+}

@@ -1,0 +1,221 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"l2gw"
+	"l2gw/internal/store"
+)
+
+// deviceView is a switch as an answer shows it: itself and its database. A
+// database that never showed a switch has one view without a device.
+type deviceView struct {
+	l2gw.DeviceState
+	database l2gw.DatabaseState
+	status   l2gw.Status
+	reason   string
+}
+
+// devices are read-only: they are what switches report of themselves.
+func devices(s *server) resource[deviceView] {
+	return resource[deviceView]{
+		name: "l2_gateway_device", collection: "l2_gateway_devices", path: "l2-gateway-devices",
+		attributes: deviceAttributes,
+		id:         func(d *deviceView) string { return d.Name },
+		list: func(context.Context, store.Query) ([]deviceView, error) {
+			return viewDevices(s.Devices.Databases()), nil
+		},
+		get: func(_ context.Context, name string) (deviceView, error) {
+			all := viewDevices(s.Devices.Databases())
+			if i := slices.IndexFunc(all, func(d deviceView) bool { return d.Name == name }); i >= 0 {
+				return all[i], nil
+			}
+			return deviceView{}, l2gw.DeviceNotFound(name)
+		},
+	}
+}
+
+// viewDevices orders switches by name, then by database.
+func viewDevices(databases []l2gw.DatabaseState) []deviceView {
+	var all []deviceView
+	seenIn := map[string][]string{}
+	for _, db := range databases {
+		if len(db.Devices) == 0 {
+			all = append(all, deviceView{database: db})
+		}
+		for _, d := range db.Devices {
+			all = append(all, deviceView{DeviceState: d, database: db})
+			seenIn[d.Name] = append(seenIn[d.Name], db.Name)
+		}
+	}
+	for i := range all {
+		d := &all[i]
+		d.status, d.reason = deviceStatus(d, seenIn[d.Name])
+	}
+	slices.SortStableFunc(all, func(a, b deviceView) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.database.Name, b.database.Name))
+	})
+	return all
+}
+
+func deviceStatus(d *deviceView, seenIn []string) (l2gw.Status, string) {
+	switch db := d.database; {
+	case len(seenIn) > 1:
+		return l2gw.StatusError, "several databases have a switch of this name: " + strings.Join(seenIn, ", ")
+	case !db.Connected:
+		return l2gw.StatusDown, cmp.Or(db.Error, "not connected")
+	case len(d.Faults) > 0:
+		return l2gw.StatusDown, "the switch reports: " + strings.Join(d.Faults, ", ")
+	case !db.InSync:
+		return l2gw.StatusBuild, cmp.Or(db.Error, "not yet in sync")
+	}
+	return l2gw.StatusActive, ""
+}
+
+var deviceAttributes = table[deviceView]{
+	{
+		name: "name", show: func(d *deviceView) any { return d.Name },
+		compare: func(a, b *deviceView) int { return cmp.Compare(a.Name, b.Name) },
+	},
+	{
+		name: "database", show: func(d *deviceView) any { return d.database.Name },
+		compare: func(a, b *deviceView) int { return cmp.Compare(a.database.Name, b.database.Name) },
+	},
+	{name: "agent", show: func(d *deviceView) any { return d.database.Agent }},
+	{name: "description", show: func(d *deviceView) any { return d.Description }},
+	{
+		name: "status", show: func(d *deviceView) any { return string(d.status) },
+		compare: func(a, b *deviceView) int { return cmp.Compare(a.status, b.status) },
+	},
+	{name: "status_reason", show: func(d *deviceView) any { return d.reason }},
+	{name: "connected", show: func(d *deviceView) any { return d.database.Connected }},
+	{name: "in_sync", show: func(d *deviceView) any { return d.database.InSync }},
+	{name: "last_sync_at", show: func(d *deviceView) any { return timestamp(d.database.SyncedAt) }},
+	{name: "tunnel_ips", show: func(d *deviceView) any { return addresses(d.TunnelIPs) }},
+	{name: "management_ips", show: func(d *deviceView) any { return texts(d.ManagementIPs) }},
+	{name: "faults", show: func(d *deviceView) any { return texts(d.Faults) }},
+	{name: "schema_version", show: func(d *deviceView) any { return d.database.Schema }},
+	{name: "losses", show: func(d *deviceView) any { return texts(d.database.Losses) }},
+	{
+		name: "ports", show: func(d *deviceView) any { return showPorts(d.Ports) },
+		matches: func(d *deviceView) []string { return portNames(d.Ports) },
+	},
+	{name: "rows", show: func(d *deviceView) any { return counts(d.database.Rows) }},
+}
+
+func showPorts(ports []l2gw.PortState) []object {
+	out := make([]object, len(ports))
+	for i, p := range ports {
+		bindings := make([]object, len(p.Bindings))
+		for j, b := range p.Bindings {
+			bindings[j] = object{{"segmentation_id", int(b.VLAN)}, {"logical_switch", b.LogicalSwitch}, {"ours", b.Ours}}
+		}
+		out[i] = object{
+			{"name", p.Name},
+			{"description", p.Description},
+			{"faults", texts(p.Faults)},
+			{"bindings", bindings},
+		}
+	}
+	return out
+}
+
+func portNames(ports []l2gw.PortState) []string {
+	out := make([]string, len(ports))
+	for i, p := range ports {
+		out[i] = p.Name
+	}
+	return out
+}
+
+// mountDeviceViews adds what can be asked of one switch.
+func mountDeviceViews(s *server) {
+	for _, path := range spellings("l2-gateway-devices") {
+		s.handle(path+"/{id}/macs", methods{http.MethodGet: s.deviceMACs})
+		s.handle(path+"/{id}/validate", methods{http.MethodGet: s.validateDevice})
+	}
+}
+
+func (s *server) deviceMACs(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	if err := s.allow(r.Context(), "get_l2_gateway_device"); err != nil {
+		return answer{}, err
+	}
+	query := r.URL.Query()
+	p, err := parsePage(query, macAttributes)
+	if err != nil {
+		return answer{}, err
+	}
+	all, ok := s.Devices.MACs(r.PathValue("id"))
+	if !ok {
+		return answer{}, l2gw.DeviceNotFound(r.PathValue("id"))
+	}
+	shown, err := cut(p, slices.Clone(all), macAttributes, macID, query)
+	if err != nil {
+		return answer{}, err
+	}
+	list := make([]object, len(shown))
+	for i := range shown {
+		list[i] = macAttributes.render(&shown[i], query["fields"])
+	}
+	return answer{http.StatusOK, object{{"macs", list}}}, nil
+}
+
+func macID(m *l2gw.MACEntry) string {
+	return fmt.Sprintf("%s/%s/%s", m.NetworkID, m.MAC, m.Origin)
+}
+
+var macAttributes = table[l2gw.MACEntry]{
+	{
+		name: "mac_address", show: func(m *l2gw.MACEntry) any { return m.MAC.String() },
+		compare: func(a, b *l2gw.MACEntry) int { return slices.Compare(a.MAC[:], b.MAC[:]) },
+	},
+	{
+		name: "network_id", show: func(m *l2gw.MACEntry) any { return m.NetworkID },
+		compare: func(a, b *l2gw.MACEntry) int { return cmp.Compare(a.NetworkID, b.NetworkID) },
+	},
+	{
+		name: "origin", show: func(m *l2gw.MACEntry) any { return string(m.Origin) },
+		compare: func(a, b *l2gw.MACEntry) int { return cmp.Compare(a.Origin, b.Origin) },
+	},
+	{
+		name: "vtep", show: func(m *l2gw.MACEntry) any { return addressText(m) },
+		compare: func(a, b *l2gw.MACEntry) int { return a.VTEP.Compare(b.VTEP) },
+	},
+	{name: "ip_addresses", show: func(m *l2gw.MACEntry) any { return addresses(m.IPs) }},
+	{name: "note", show: func(m *l2gw.MACEntry) any { return m.Note }},
+}
+
+func addressText(m *l2gw.MACEntry) string {
+	if !m.VTEP.IsValid() {
+		return ""
+	}
+	return m.VTEP.String()
+}
+
+// validateDevice compares what a switch should hold with what it holds.
+func (s *server) validateDevice(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	if err := s.allow(r.Context(), "get_l2_gateway_device"); err != nil {
+		return answer{}, err
+	}
+	v, err := s.Devices.Validate(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	differences := make([]object, len(v.Differences))
+	for i, d := range v.Differences {
+		differences[i] = object{{"table", d.Table}, {"row", d.Row}, {"wanted", d.Wanted}, {"held", d.Held}}
+	}
+	return answer{http.StatusOK, object{{"validation", object{
+		{"device", v.Device},
+		{"database", v.Database},
+		{"in_sync", v.InSync()},
+		{"checked_at", timestamp(v.CheckedAt)},
+		{"differences", differences},
+		{"error", v.Error},
+	}}}}, nil
+}

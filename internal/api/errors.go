@@ -1,0 +1,86 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"l2gw"
+)
+
+// httpError is a refusal that HTTP itself knows and the domain does not.
+type httpError struct {
+	status  int
+	typ     string
+	message string
+}
+
+func (e *httpError) Error() string { return e.message }
+
+var (
+	errPathNotFound = &httpError{http.StatusNotFound, "HTTPNotFound", "The resource could not be found."}
+
+	errMethodNotAllowed = &httpError{
+		http.StatusMethodNotAllowed, "HTTPMethodNotAllowed",
+		"The server could not comply with the request since it is either malformed or otherwise incorrect.",
+	}
+
+	errBodyTooLarge = &httpError{
+		http.StatusRequestEntityTooLarge, "HTTPRequestEntityTooLarge",
+		fmt.Sprintf("The request body is too large: the limit is %d bytes.", maxBody),
+	}
+
+	errInternal = &httpError{
+		http.StatusInternalServerError, "HTTPInternalServerError",
+		"Request Failed: internal server error while processing your request.",
+	}
+)
+
+// badRequest says what is wrong with a request.
+func badRequest(format string, args ...any) error {
+	return &l2gw.Error{Code: l2gw.Invalid, Type: "HTTPBadRequest", Message: fmt.Sprintf(format, args...)}
+}
+
+func malformedBody() error {
+	return &l2gw.Error{
+		Code: l2gw.Invalid, Type: "MalformedRequestBody",
+		Message: "Malformed request body: Cannot understand JSON.",
+	}
+}
+
+func badLimit(limit string) error {
+	return &l2gw.Error{
+		Code: l2gw.Invalid, Type: "BadRequest",
+		Message: "Bad limit request: Limit must be an integer 0 or greater and not '" + limit + "'.",
+	}
+}
+
+// retryAfter is what a client is told to wait when something we need is down, in seconds.
+const retryAfter = "5"
+
+// statusOf is the HTTP status of a domain error.
+var statusOf = map[l2gw.Code]int{
+	l2gw.Invalid:     http.StatusBadRequest,
+	l2gw.Forbidden:   http.StatusForbidden,
+	l2gw.NotFound:    http.StatusNotFound,
+	l2gw.Conflict:    http.StatusConflict,
+	l2gw.Unavailable: http.StatusServiceUnavailable,
+}
+
+// refusal is how err is told to the client. What is neither the client's doing
+// nor a dependency's becomes errInternal: the second result asks to log it.
+func refusal(err error) (refused *httpError, unforeseen bool) {
+	if e, ok := errors.AsType[*httpError](err); ok {
+		return e, false
+	}
+	if e, ok := errors.AsType[*l2gw.Error](err); ok {
+		if status, ok := statusOf[e.Code]; ok {
+			return &httpError{status, e.Type, e.Message}, false
+		}
+	}
+	return errInternal, true
+}
+
+// quoteList is names as Neutron lists them in a message: 'a, b'.
+func quoteList(names []string) string { return "'" + strings.Join(names, ", ") + "'" }

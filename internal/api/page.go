@@ -1,0 +1,174 @@
+package api
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"l2gw"
+	"l2gw/internal/store"
+)
+
+// page is the part of a list that a client asked for (Neutron: limit, marker,
+// page_reverse, sort_key, sort_dir).
+type page struct {
+	limit   int // 0: none
+	marker  string
+	reverse bool
+	sort    []sortKey
+}
+
+type sortKey struct {
+	name       string
+	descending bool
+}
+
+// notFilters are the query parameters that are none of a resource's attributes.
+var notFilters = []string{"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"}
+
+func parsePage[T any](query url.Values, t table[T]) (page, error) {
+	p := page{
+		marker:  query.Get("marker"),
+		reverse: strings.EqualFold(query.Get("page_reverse"), "true"),
+	}
+	if query.Has("limit") {
+		n, err := strconv.Atoi(query.Get("limit"))
+		if err != nil || n < 0 {
+			return p, badLimit(query.Get("limit"))
+		}
+		p.limit = n
+	}
+	keys, dirs := query["sort_key"], query["sort_dir"]
+	if len(keys) != len(dirs) {
+		return p, badRequest("The number of sort_keys and sort_dirs must be same")
+	}
+	for i, key := range keys {
+		if a := t.find(key); a == nil || a.compare == nil {
+			return p, l2gw.BadSortKey(key)
+		}
+		if dirs[i] != "asc" && dirs[i] != "desc" {
+			return p, badRequest("['%s'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", dirs[i])
+		}
+		p.sort = append(p.sort, sortKey{key, dirs[i] == "desc"})
+	}
+	return p, nil
+}
+
+// storeQuery is the page as a query to the store; false if the store cannot answer it.
+func storeQuery[T any](p page, t table[T], query url.Values) (store.Query, bool) {
+	q := store.Query{Limit: p.limit, Marker: p.marker, Reverse: p.reverse, Filter: map[string][]string{}}
+	for _, k := range p.sort {
+		if !t.find(k.name).stored {
+			return q, false
+		}
+		q.Sort = append(q.Sort, store.SortKey{Key: k.name, Descending: k.descending})
+	}
+	for name, wanted := range query {
+		switch a := t.filterable(name); {
+		case a == nil:
+		case !a.stored:
+			return q, false
+		default:
+			q.Filter[name] = wanted
+		}
+	}
+	return q, slices.ContainsFunc(t, func(a attribute[T]) bool { return a.stored })
+}
+
+// filterable is the attribute that a query parameter filters by, or nil: what
+// is no visible attribute filters nothing.
+func (t table[T]) filterable(name string) *attribute[T] {
+	if a := t.find(name); a != nil && a.show != nil && !slices.Contains(notFilters, name) {
+		return a
+	}
+	return nil
+}
+
+// cut sorts all, goes to the marker, and takes what the filters and the limit
+// leave. The marker need not match the filters. What is equal by the sort keys,
+// or everything if there are none, stays in the order in which it was given.
+func cut[T any](p page, all []T, t table[T], id func(*T) string, query url.Values) ([]T, error) {
+	sortBy(all, t, p.sort)
+	if p.marker != "" {
+		at := slices.IndexFunc(all, func(x T) bool { return id(&x) == p.marker })
+		switch {
+		case at < 0:
+			return nil, l2gw.MarkerNotFound(p.marker)
+		case p.reverse:
+			all = all[:at]
+		default:
+			all = all[at+1:]
+		}
+	}
+	all = filter(all, t, query)
+	if p.limit == 0 || len(all) <= p.limit {
+		return all, nil
+	}
+	if p.reverse {
+		return all[len(all)-p.limit:], nil
+	}
+	return all[:p.limit], nil
+}
+
+func sortBy[T any](all []T, t table[T], keys []sortKey) {
+	if len(keys) == 0 {
+		return
+	}
+	slices.SortStableFunc(all, func(a, b T) int {
+		for _, k := range keys {
+			c := t.find(k.name).compare(&a, &b)
+			if k.descending {
+				c = -c
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+}
+
+// filter keeps what has, for each attribute named in the query, one of the
+// values given for it.
+func filter[T any](all []T, t table[T], query url.Values) []T {
+	for name, wanted := range query {
+		if a := t.filterable(name); a != nil {
+			all = slices.DeleteFunc(all, func(x T) bool { return !a.isMatchedBy(&x, wanted) })
+		}
+	}
+	return all
+}
+
+// links lead to the pages around the one shown, as Neutron builds them: there is
+// one in a direction unless that side came out short of the limit.
+func (p page) links(self, rawQuery string, shown int, id func(int) string) []object {
+	if p.limit == 0 {
+		return nil
+	}
+	var kept []string
+	for _, pair := range strings.Split(rawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if pair != "" && name != "marker" && name != "page_reverse" {
+			kept = append(kept, pair)
+		}
+	}
+	link := func(rel string, at int, more ...string) object {
+		parts := slices.Clone(kept)
+		if shown > 0 {
+			parts = append(parts, "marker="+url.QueryEscape(id(at)))
+		}
+		return object{{"rel", rel}, {"href", self + "?" + strings.Join(append(parts, more...), "&")}}
+	}
+	var links []object
+	if shown >= p.limit || p.reverse {
+		links = append(links, link("next", shown-1))
+	}
+	if shown >= p.limit || !p.reverse {
+		links = append(links, link("previous", 0, "page_reverse=True"))
+	}
+	return links
+}
+
+func compareText(a, b string) int { return cmp.Compare(a, b) }

@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// server is what the operations have in common. It is immutable after New.
+type server struct {
+	Options
+	mux *http.ServeMux
+}
+
+// methods are the operations of one path.
+type methods map[string]operation
+
+// offer adds an operation if the resource has it.
+func (m methods) offer(method string, has bool, op operation) {
+	if has {
+		m[method] = op
+	}
+}
+
+// handle makes operations reachable below /v2.0/.
+func (s *server) handle(path string, m methods) { s.mux.Handle("/v2.0/"+path, s.methods(m)) }
+
+// methods answers with the operation of the method: 405 if there is another one,
+// 404 if there is none at all.
+func (s *server) methods(m methods) http.Handler {
+	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op, ok := m[r.Method]
+		switch {
+		case len(m) == 0:
+			s.refuse(w, r, errPathNotFound)
+			return
+		case !ok:
+			w.Header().Set("Allow", allowed)
+			s.refuse(w, r, errMethodNotAllowed)
+			return
+		}
+		caller, err := s.Authenticate(r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		r = r.WithContext(withCaller(r.Context(), caller))
+		out, err := op(w, r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		write(w, out)
+	})
+}
+
+func write(w http.ResponseWriter, out answer) {
+	if out.body == nil {
+		w.WriteHeader(out.status)
+		return
+	}
+	body := appendJSON(make([]byte, 0, 1024), out.body)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(out.status)
+	_, _ = w.Write(body) // a client that went away has no use for an error
+}
+
+// refuse answers with an error. What nobody foresaw is logged here, once.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refused, unforeseen := refusal(err)
+	log := func(level slog.Level, text string) {
+		s.Logger.Log(r.Context(), level, text, "error", cause(err), "method", r.Method, "path", r.URL.Path, "request_id", requestID(r.Context()))
+	}
+	switch {
+	case unforeseen && errors.Is(err, context.Canceled):
+		log(slog.LevelDebug, "client left before the answer")
+	case unforeseen:
+		log(slog.LevelError, "request failed")
+	case refused.status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+		log(slog.LevelWarn, "dependency not available")
+	}
+	write(w, answer{refused.status, object{{"NeutronError", object{
+		{"type", refused.typ}, {"message", refused.message}, {"detail", ""},
+	}}}})
+}
+
+// cause is an error as the log wants it: with what lies behind it.
+func cause(err error) string {
+	text := err.Error()
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
+		if s := inner.Error(); !strings.Contains(text, s) {
+			text += ": " + s
+		}
+	}
+	return text
+}
+
+type requestIDKey struct{}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+var validRequestID = regexp.MustCompile(`^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// observe gives each request its id, logs it, and turns a panic into a 500.
+func (s *server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		id := "req-" + uuid.NewString()
+		global := r.Header.Get("X-Openstack-Request-Id")
+		if !validRequestID.MatchString(global) {
+			global = ""
+		}
+		w.Header().Set("X-Openstack-Request-Id", id)
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Logger.ErrorContext(r.Context(), "request panicked", "panic", p, "method", r.Method, "path", r.URL.Path,
+					"request_id", id, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					write(rec, answer{errInternal.status, object{{"NeutronError", object{
+						{"type", errInternal.typ}, {"message", errInternal.message}, {"detail", ""},
+					}}}})
+				}
+			}
+			attrs := []any{
+				"method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes,
+				"seconds", time.Since(began).Seconds(), "client", r.RemoteAddr, "request_id", id,
+			}
+			if global != "" {
+				attrs = append(attrs, "global_request_id", global)
+			}
+			s.Logger.InfoContext(r.Context(), "request", attrs...)
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// baseURL is how the client reaches us.
+func (s *server) baseURL(r *http.Request) string {
+	if s.BaseURL != "" {
+		return s.BaseURL
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+func (s *server) selfURL(r *http.Request) string { return s.baseURL(r) + r.URL.EscapedPath() }
