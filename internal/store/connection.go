@@ -13,7 +13,8 @@ import (
 // order of their check:
 //
 //   - Invalid: those of [l2gw.Connection.Validate];
-//   - NotFound: no such gateway;
+//   - NotFound: no such gateway (Invalid if the connection has no VLAN either, as
+//     the predecessor answers);
 //   - Invalid: those of [l2gw.CheckConnection];
 //   - Conflict: the network is connected to this gateway already
 //     (L2GatewayConnectionExists), or a device, interface and VLAN is bound by
@@ -29,6 +30,9 @@ func (s *Store) CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.C
 	}
 	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
 		g, err := selectGateway(ctx, tx, c.GatewayID)
+		if l2gw.ErrorCode(err) == l2gw.NotFound && c.VLAN == nil {
+			return l2gw.SegmentationIDMissing() // nobody has one: wrong in itself, which comes first
+		}
 		if err != nil {
 			return err
 		}
