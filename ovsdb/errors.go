@@ -110,3 +110,26 @@ type OpResult struct {
 	Count int64 // update, mutate, delete: the number of rows found
 	Rows  []map[string]Value
 }
+
+// What a session can end with, or a call fail with when it has no session.
+// Errors returned wrap these.
+var (
+	// ErrNotConnected: there is no session that is in sync; nothing was sent.
+	ErrNotConnected = errors.New("not connected")
+	// ErrConnectionLost: the session ended before the answer came. Whether the
+	// server carried out the request is not known.
+	ErrConnectionLost = errors.New("connection lost")
+	// ErrInactive: the peer did not answer the inactivity probe.
+	ErrInactive = errors.New("the peer does not answer")
+	// ErrProtocol: the peer sent what JSON-RPC or OVSDB do not allow.
+	ErrProtocol = errors.New("protocol error")
+	// ErrMessageTooLarge: a message of the peer exceeds Options.MaxMessage.
+	ErrMessageTooLarge = errors.New("message too large")
+	// ErrClosed: the session was closed on this side.
+	ErrClosed = errors.New("closed")
+)
+
+var (
+	errUnknownRow = errors.New("the update changes a row that the cache does not have")
+	errKnownRow   = errors.New("the update adds a row that the cache has already")
+)
