@@ -1,6 +1,7 @@
 package l2gw
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net/netip"
@@ -57,6 +58,9 @@ func (m MAC) String() string {
 	}
 	return string(b)
 }
+
+// Compare orders MACs by their bytes: -1, 0 or +1.
+func (m MAC) Compare(o MAC) int { return bytes.Compare(m[:], o[:]) }
 
 // IsUnicast reports whether m can be a host's address: neither a group address
 // (IEEE 802 §8.2, the I/G bit) nor all zeros.
