@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Environment is what a command has around it.
+type Environment struct {
+	In     io.Reader
+	Out    io.Writer
+	Err    io.Writer
+	Getenv func(string) string
+}
+
+// OSEnvironment is the process's own.
+func OSEnvironment() Environment {
+	return Environment{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
+}
+
+// DefaultEndpoint is where the API is looked for unless told otherwise.
+const DefaultEndpoint = "http://127.0.0.1:9697"
+
+// app is what the commands of one tree share.
+type app struct {
+	env Environment
+
+	// Options, set when a command runs.
+	endpoint   string
+	osEndpoint string
+	authType   string
+	timeout    time.Duration
+}
+
+// NewCommand returns the command "l2gw" with all client commands. The caller
+// may add commands to it before it passes it to [Run].
+func NewCommand(env Environment) *cobra.Command {
+	a := &app{env: env}
+	root := a.root("l2gw", "Bridge overlay networks with VLANs on switch ports")
+	root.AddCommand(
+		a.gatewayCreate("create NAME"), a.gatewayList("list"), a.gatewayShow("show GATEWAY"),
+		a.gatewayUpdate("update GATEWAY"), a.gatewayDelete("delete GATEWAY..."),
+		group("connection", "Connect networks to gateways",
+			a.connectionCreate("create GATEWAY NETWORK"), a.connectionList("list"),
+			a.connectionShow("show CONNECTION"), a.connectionDelete("delete CONNECTION..."),
+		),
+		group("device", "See the switches and what they hold",
+			a.deviceList("list"), a.deviceShow("show DEVICE"), a.deviceMACs("macs DEVICE"),
+		),
+		a.validate("validate [DEVICE...]"),
+	)
+	return root
+}
+
+// NewNeutronCommand returns the command "neutron-l2gw", which has the same
+// commands under the names that the neutron client gave them.
+func NewNeutronCommand(env Environment) *cobra.Command {
+	a := &app{env: env}
+	root := a.root("neutron-l2gw", "Bridge overlay networks with VLANs on switch ports (old command names)")
+	root.AddCommand(
+		a.gatewayCreate("l2-gateway-create NAME"), a.gatewayList("l2-gateway-list"), a.gatewayShow("l2-gateway-show GATEWAY"),
+		a.gatewayUpdate("l2-gateway-update GATEWAY"), a.gatewayDelete("l2-gateway-delete GATEWAY..."),
+		a.connectionCreate("l2-gateway-connection-create GATEWAY NETWORK"), a.connectionList("l2-gateway-connection-list"),
+		a.connectionShow("l2-gateway-connection-show CONNECTION"), a.connectionDelete("l2-gateway-connection-delete CONNECTION..."),
+	)
+	return root
+}
+
+// Run runs a command line and returns the exit code. Errors are told on
+// standard error.
+func Run(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	exit, ok := errors.AsType[*exitError](err)
+	switch {
+	case !ok:
+		exit = &exitError{exitFailed, err.Error()}
+	case exit.message == "":
+		return exit.code
+	}
+	_, _ = fmt.Fprintln(root.ErrOrStderr(), exit.message)
+	return exit.code
+}
+
+func (a *app) root(name, short string) *cobra.Command {
+	root := &cobra.Command{
+		Use: name, Short: short, SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.check() },
+	}
+	root.SetIn(a.env.In)
+	root.SetOut(a.env.Out)
+	root.SetErr(a.env.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%s: %v\nSee '%s --help'.", c.CommandPath(), err, c.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.endpoint, "endpoint", "", "URL of the API (env OS_ENDPOINT; default "+DefaultEndpoint+")")
+	flags.StringVar(&a.osEndpoint, "os-endpoint", "", "the same as --endpoint")
+	flags.StringVar(&a.authType, "os-auth-type", a.env.Getenv("OS_AUTH_TYPE"), "how to log in: none (env OS_AUTH_TYPE)")
+	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait for an answer of the API")
+	return root
+}
+
+// check looks at the global options once they are known.
+func (a *app) check() error {
+	a.endpoint = cmp.Or(a.endpoint, a.osEndpoint, a.env.Getenv("OS_ENDPOINT"), DefaultEndpoint)
+	if !strings.HasPrefix(a.endpoint, "http://") && !strings.HasPrefix(a.endpoint, "https://") {
+		return usage("--endpoint %q is not a URL: it must look like %s", a.endpoint, DefaultEndpoint)
+	}
+	if a.authType != "" && a.authType != "none" {
+		return usage("--os-auth-type %q is not supported: it must be none", a.authType)
+	}
+	return nil
+}
+
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short, Args: func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage("%s: there is no command %q\nSee '%s --help'.", c.CommandPath(), args[0], c.CommandPath())
+		}
+		return nil
+	}, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(commands...)
+	return c
+}
+
+// arguments demands between least and most arguments (most < 0: any number).
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return usage("usage: %s\nSee '%s --help'.", c.UseLine(), c.CommandPath())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// maxAnswer is the largest answer that is read, in bytes.
+const maxAnswer = 256 << 20
+
+// Resources as the API shows them, as far as the commands need them.
+type (
+	gateway struct {
+		ID           string   `json:"id"`
+		Name         string   `json:"name"`
+		Devices      []device `json:"devices"`
+		TenantID     string   `json:"tenant_id"`
+		Description  string   `json:"description"`
+		Status       string   `json:"status"`
+		StatusReason string   `json:"status_reason"`
+	}
+	device struct {
+		DeviceName string `json:"device_name,omitempty"`
+		ID         string `json:"id,omitempty"`
+		Interfaces []port `json:"interfaces,omitempty"`
+	}
+	port struct {
+		SegmentationID []string `json:"segmentation_id,omitempty"`
+		Name           string   `json:"name"`
+	}
+	connection struct {
+		ID             string    `json:"id"`
+		NetworkID      string    `json:"network_id"`
+		L2GatewayID    string    `json:"l2_gateway_id"`
+		TenantID       string    `json:"tenant_id"`
+		SegmentationID any       `json:"segmentation_id"` // a number, or text
+		Status         string    `json:"status"`
+		StatusReason   string    `json:"status_reason"`
+		Bindings       []binding `json:"bindings"`
+	}
+	binding struct {
+		DeviceName     string `json:"device_name"`
+		InterfaceName  string `json:"interface_name"`
+		SegmentationID int    `json:"segmentation_id"`
+		Status         string `json:"status"`
+		StatusReason   string `json:"status_reason"`
+	}
+	network struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	}
+	switchState struct {
+		Name         string         `json:"name"`
+		Database     string         `json:"database"`
+		Agent        string         `json:"agent"`
+		Status       string         `json:"status"`
+		StatusReason string         `json:"status_reason"`
+		Connected    bool           `json:"connected"`
+		InSync       bool           `json:"in_sync"`
+		LastSyncAt   *time.Time     `json:"last_sync_at"`
+		TunnelIPs    []string       `json:"tunnel_ips"`
+		Faults       []string       `json:"faults"`
+		Schema       string         `json:"schema_version"`
+		Losses       []string       `json:"losses"`
+		Ports        []switchPort   `json:"ports"`
+		Rows         map[string]int `json:"rows"`
+	}
+	switchPort struct {
+		Name     string   `json:"name"`
+		Faults   []string `json:"faults"`
+		Bindings []struct {
+			SegmentationID int    `json:"segmentation_id"`
+			LogicalSwitch  string `json:"logical_switch"`
+			Ours           bool   `json:"ours"`
+		} `json:"bindings"`
+	}
+	macEntry struct {
+		MACAddress  string   `json:"mac_address"`
+		NetworkID   string   `json:"network_id"`
+		Origin      string   `json:"origin"`
+		VTEP        string   `json:"vtep"`
+		IPAddresses []string `json:"ip_addresses"`
+		Note        string   `json:"note"`
+	}
+	validation struct {
+		Device      string       `json:"device"`
+		Database    string       `json:"database"`
+		InSync      bool         `json:"in_sync"`
+		Differences []difference `json:"differences"`
+		Error       string       `json:"error"`
+	}
+	difference struct {
+		Table  string `json:"table"`
+		Row    string `json:"row"`
+		Wanted string `json:"wanted"`
+		Held   string `json:"held"`
+	}
+)
+
+// call sends a request and reads the answer into out (nil: there is none).
+func (a *app) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %s", a.timeout))
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, a.base()+path, body)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "application/json")
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if project := a.env.Getenv("OS_PROJECT_ID"); project != "" {
+		r.Header.Set("X-Project-Id", project)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return a.unreachable(ctx, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return a.unreachable(ctx, err)
+	}
+	if answer.StatusCode >= 300 {
+		return readError(answer, data)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s does not answer like an L2GW API: %w", a.endpoint, err)
+	}
+	return nil
+}
+
+// base is the endpoint with the version of the API, which users may give or leave out.
+func (a *app) base() string {
+	return strings.TrimSuffix(strings.TrimSuffix(a.endpoint, "/"), "/v2.0") + "/v2.0"
+}
+
+func (a *app) unreachable(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	} else if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the method and the URL again
+	}
+	return fmt.Errorf("the API at %s cannot be reached: %w", a.endpoint, err)
+}
+
+// readError understands Neutron's form of an error, and does with any other.
+func readError(answer *http.Response, data []byte) error {
+	e := &apiError{status: answer.StatusCode, requestID: answer.Header.Get("X-Openstack-Request-Id")}
+	var body struct {
+		NeutronError struct {
+			Type    string `json:"type"`
+			Message string `json:"message"`
+		} `json:"NeutronError"`
+	}
+	if json.Unmarshal(data, &body) == nil {
+		e.typ, e.message = body.NeutronError.Type, body.NeutronError.Message
+	}
+	if e.message == "" {
+		e.message = "the API answered " + answer.Status
+	}
+	return e
+}
+
+// fetch reads the list of a collection.
+func fetch[T any](ctx context.Context, a *app, path, collection string, query url.Values) ([]T, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	var body map[string]json.RawMessage
+	if err := a.call(ctx, http.MethodGet, path, nil, &body); err != nil {
+		return nil, err
+	}
+	var list []T
+	if err := json.Unmarshal(body[collection], &list); err != nil {
+		return nil, fmt.Errorf("%s does not answer like an L2GW API: %s: %w", a.endpoint, collection, err)
+	}
+	return list, nil
+}
+
+// send makes a request about one object, wrapped in its name on both ways.
+func send[T any](ctx context.Context, a *app, method, path, name string, in any) (T, error) {
+	var out map[string]T
+	var body any
+	if in != nil {
+		body = map[string]any{name: in}
+	}
+	err := a.call(ctx, method, path, body, &out)
+	return out[name], err
+}
+
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*apiError](err)
+	return ok && e.status == http.StatusNotFound
+}
+
+// named finds an object by id or, if there is none, by name.
+func named[T any](ctx context.Context, a *app, path, name, text string, id func(T) string) (T, error) {
+	var none T
+	for _, by := range []string{"id", "name"} {
+		list, err := fetch[T](ctx, a, path, name+"s", url.Values{by: {text}})
+		switch {
+		case err != nil:
+			return none, err
+		case len(list) == 1:
+			return list[0], nil
+		case len(list) > 1:
+			ids := make([]string, len(list))
+			for i, x := range list {
+				ids[i] = id(x)
+			}
+			return none, ambiguous(name, text, ids)
+		}
+	}
+	return none, notFound(name, text)
+}
+
+func (a *app) findGateway(ctx context.Context, text string) (gateway, error) {
+	return named(ctx, a, "/l2-gateways", "l2_gateway", text, func(g gateway) string { return g.ID })
+}
+
+func (a *app) findNetwork(ctx context.Context, text string) (network, error) {
+	return named(ctx, a, "/networks", "network", text, func(n network) string { return n.ID })
+}
+
+// findConnection finds a connection by id; it has no name.
+func (a *app) findConnection(ctx context.Context, id string) (connection, error) {
+	list, err := fetch[connection](ctx, a, "/l2-gateway-connections", "l2_gateway_connections", url.Values{"id": {id}})
+	if err == nil && len(list) == 0 {
+		err = notFound("l2_gateway_connection", id)
+	}
+	if err != nil {
+		return connection{}, err
+	}
+	return list[0], nil
+}

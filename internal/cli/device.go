@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+var deviceColumns = []column[switchState]{
+	{name: "Name", value: func(d switchState) any { return d.Name }},
+	{name: "Database", value: func(d switchState) any { return d.Database }},
+	{name: "Status", value: func(d switchState) any { return d.Status }},
+	{name: "Status Reason", value: func(d switchState) any { return d.StatusReason }},
+	{name: "Tunnel IPs", value: func(d switchState) any { return joined(d.TunnelIPs) }},
+	{name: "Ports", value: func(d switchState) any { return showPorts(d.Ports) }, long: true},
+	{name: "Agent", value: func(d switchState) any { return d.Agent }, long: true},
+	{name: "Connected", value: func(d switchState) any { return d.Connected }, long: true},
+	{name: "In Sync", value: func(d switchState) any { return d.InSync }, long: true},
+	{name: "Last Sync", value: func(d switchState) any { return showTime(d.LastSyncAt) }, long: true},
+	{name: "Schema", value: func(d switchState) any { return d.Schema }, long: true},
+	{name: "Faults", value: func(d switchState) any { return joined(d.Faults) }, long: true},
+	{name: "Losses", value: func(d switchState) any { return cell{strings.Join(d.Losses, "\n"), texts(d.Losses)} }, long: true},
+	{name: "Rows", value: func(d switchState) any { return showCounts(d.Rows) }, long: true},
+}
+
+func showTime(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func showCounts(counts map[string]int) cell {
+	var lines []string
+	value := dict{}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if counts[name] > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %d", name, counts[name]))
+		}
+		value = append(value, pair{name, counts[name]})
+	}
+	return cell{strings.Join(lines, "\n"), value}
+}
+
+func showPorts(ports []switchPort) cell {
+	lines := make([]string, len(ports))
+	value := make(list, len(ports))
+	for i, p := range ports {
+		lines[i] = p.Name
+		bindings := make(list, len(p.Bindings))
+		for j, b := range p.Bindings {
+			where := fmt.Sprintf("VLAN %d", b.SegmentationID)
+			if b.SegmentationID == 0 {
+				where = "untagged"
+			}
+			foreign := ""
+			if !b.Ours {
+				foreign = " (not ours)"
+			}
+			lines[i] += fmt.Sprintf("\n  %s: %s%s", where, b.LogicalSwitch, foreign)
+			bindings[j] = dict{{"segmentation_id", b.SegmentationID}, {"logical_switch", b.LogicalSwitch}, {"ours", b.Ours}}
+		}
+		if len(p.Faults) > 0 {
+			lines[i] += "\n  fault: " + strings.Join(p.Faults, ", ")
+		}
+		value[i] = dict{{"name", p.Name}, {"faults", texts(p.Faults)}, {"bindings", bindings}}
+	}
+	return cell{strings.Join(lines, "\n"), value}
+}
+
+func (a *app) deviceList(use string) *cobra.Command {
+	var f form
+	c := &cobra.Command{
+		Use: use, Short: "List the switches that were seen", Args: arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			all, err := fetch[switchState](c.Context(), a, "/l2-gateway-devices", "l2_gateway_devices", nil)
+			if err != nil {
+				return err
+			}
+			return printList(a.env.Out, &f, all, deviceColumns)
+		},
+	}
+	f.flags(c, true)
+	return c
+}
+
+func (a *app) deviceShow(use string) *cobra.Command {
+	var f form
+	c := &cobra.Command{
+		Use: use, Short: "Show a switch: its ports, what is bound on them, and how it is", Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			d, err := send[switchState](c.Context(), a, http.MethodGet, "/l2-gateway-devices/"+url.PathEscape(args[0]), "l2_gateway_device", nil)
+			if err != nil {
+				return err
+			}
+			f.long = true
+			return printOne(a.env.Out, &f, d, deviceColumns)
+		},
+	}
+	f.flags(c, false)
+	return c
+}
+
+var macColumns = []column[macEntry]{
+	{name: "MAC Address", value: func(m macEntry) any { return m.MACAddress }},
+	{name: "Network ID", value: func(m macEntry) any { return m.NetworkID }},
+	{name: "Origin", value: func(m macEntry) any { return m.Origin }},
+	{name: "VTEP", value: func(m macEntry) any { return m.VTEP }},
+	{name: "IP Addresses", value: func(m macEntry) any { return joined(m.IPAddresses) }},
+	{name: "Note", value: func(m macEntry) any { return m.Note }},
+}
+
+func (a *app) deviceMACs(use string) *cobra.Command {
+	var f form
+	var networkText string
+	c := &cobra.Command{
+		Use: use, Short: "List the MACs that a switch learned and those that it was given", Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			query := url.Values{}
+			if networkText != "" {
+				n, err := a.findNetwork(c.Context(), networkText)
+				if err != nil {
+					return err
+				}
+				query.Set("network_id", n.ID)
+			}
+			all, err := fetch[macEntry](c.Context(), a, "/l2-gateway-devices/"+url.PathEscape(args[0])+"/macs", "macs", query)
+			if err != nil {
+				return err
+			}
+			return printList(a.env.Out, &f, all, macColumns)
+		},
+	}
+	f.flags(c, true)
+	c.Flags().StringVar(&networkText, "network", "", "only those of this network (name or ID)")
+	return c
+}

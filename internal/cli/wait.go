@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// waiting is whether and how long to wait until an intent has become true.
+type waiting struct {
+	wanted bool
+	limit  time.Duration
+}
+
+func (w *waiting) flags(c *cobra.Command, what string) {
+	c.Flags().BoolVar(&w.wanted, "wait", false, "wait until "+what)
+	c.Flags().DurationVar(&w.limit, "wait-timeout", time.Minute, "how long to wait")
+}
+
+// until asks look again and again until it is done or time is up. look says what
+// it sees, which is told on standard error whenever it differs.
+func (a *app) until(ctx context.Context, w waiting, look func(context.Context) (done bool, seen string, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, w.limit)
+	defer cancel()
+	last := ""
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		done, seen, err := look(ctx)
+		switch {
+		case ctx.Err() != nil: // told below
+		case err != nil:
+			return err
+		case seen != last:
+			last = seen
+			_, _ = fmt.Fprintln(a.env.Err, seen)
+		}
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if ctx.Err() == context.DeadlineExceeded { // not by interrupt
+				return fmt.Errorf("gave up after %s: %s", w.limit, last)
+			}
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func describe(id, status, reason string) string {
+	if reason == "" {
+		return id + ": " + status
+	}
+	return id + ": " + status + " (" + reason + ")"
+}
