@@ -183,10 +183,7 @@ func usable(hosts []Host) ([]Host, map[MAC]int) {
 // network is no longer bound there. A database that cannot be read is not forgotten.
 func (t *MACTable) Forget(now time.Time, database string) MACChanges {
 	t.begin(now)
-	s := t.sources[database]
-	if s == nil {
-		return t.end()
-	}
+	s := t.source(database) // a MAC may be frozen there although it claims nothing
 	delete(t.sources, database)
 	t.reports = true
 	for _, mac := range slices.SortedFunc(maps.Keys(t.entries), MAC.Compare) {
