@@ -1,18 +1,19 @@
 package ovsdb
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// updateFormat is the form in which a monitor tells of changes.
-type updateFormat int
+// monitorForm is the form in which a monitor tells of changes.
+type monitorForm int
 
 const (
-	update1 updateFormat = iota + 1 // RFC 7047 §4.1.6: "old" and "new"
-	update2                         // monitor_cond: "initial", "insert", "modify", "delete"
-	update3                         // monitor_cond_since: as update2, with the id of the transaction
+	form1 monitorForm = iota + 1 // update, RFC 7047 §4.1.6: "old" and "new"
+	form2                        // update2, of monitor_cond: "initial", "insert", "modify", "delete"
+	form3                        // update3, of monitor_cond_since: as update2, with the id of the transaction
 )
 
 // rowChange is what one update did to one row.
@@ -27,6 +28,52 @@ type updateDecoder struct {
 	// changes are noted if note is set.
 	note    bool
 	changes []rowChange
+	// build, if not nil, takes the rows instead of the Edit.
+	build *builder
+}
+
+// builder puts the rows of initial contents into an Edit, beside the goroutine
+// that reads them: making the maps and indexes takes as long as reading.
+type builder struct {
+	edit  *Edit
+	batch []*Row
+	queue chan []*Row
+	done  chan error
+}
+
+const (
+	buildBatch = 512
+	buildQueue = 16
+)
+
+func newBuilder(e *Edit) *builder {
+	b := &builder{edit: e, queue: make(chan []*Row, buildQueue), done: make(chan error, 1)}
+	go func() {
+		var err error
+		for batch := range b.queue {
+			for _, r := range batch {
+				if err == nil && e.Put(r) != nil {
+					err = fmt.Errorf("table %q, row %s: %w", r.layout.Table.Name, r.uuid, errKnownRow)
+				}
+			}
+		}
+		b.done <- err
+	}()
+	return b
+}
+
+func (b *builder) add(r *Row) {
+	if b.batch = append(b.batch, r); len(b.batch) == buildBatch {
+		b.queue <- b.batch
+		b.batch = make([]*Row, 0, buildBatch)
+	}
+}
+
+// finish returns when all rows are in the Edit. It must be called.
+func (b *builder) finish() error {
+	b.queue <- b.batch
+	close(b.queue)
+	return <-b.done
 }
 
 type rowDecoder struct {
@@ -48,7 +95,7 @@ func newUpdateDecoder(layouts []*Layout) *updateDecoder {
 
 // decode reads one <table-updates> object and applies it to e. After an error
 // e must not be used.
-func (d *updateDecoder) decode(in *jsontext.Decoder, format updateFormat, e *Edit) error {
+func (d *updateDecoder) decode(in *jsontext.Decoder, format monitorForm, e *Edit) error {
 	return eachMember(in, func(name []byte) error {
 		table, ok := d.layouts[string(name)]
 		if !ok {
@@ -65,10 +112,14 @@ func (d *updateDecoder) decode(in *jsontext.Decoder, format updateFormat, e *Edi
 				return err
 			}
 			var ch rowChange
-			if format == update1 {
-				ch, err = d.row1(table, u, &cursor{b: text}, e)
-			} else {
-				ch, err = d.row2(table, u, &cursor{b: text}, e)
+			c := cursor{b: text}
+			switch {
+			case d.build != nil:
+				err = d.firstRow(table, u, &c)
+			case format == form1:
+				ch, err = d.row1(table, u, &c, e)
+			default:
+				ch, err = d.row2(table, u, &c, e)
 			}
 			if err != nil {
 				return fmt.Errorf("table %q, row %s: %w", tableName, u, err)
@@ -79,6 +130,27 @@ func (d *updateDecoder) decode(in *jsontext.Decoder, format updateFormat, e *Edi
 			return nil
 		})
 	})
+}
+
+// firstRow reads a row of initial contents, in either form.
+func (d *updateDecoder) firstRow(t *rowDecoder, u UUID, c *cursor) error {
+	var now *Row
+	for first := c.take('{'); c.more('}', first); first = false {
+		name, _, _ := c.quoted()
+		c.take(':')
+		if s := string(name); now != nil || s != "initial" && s != "insert" && s != "new" {
+			return fmt.Errorf("the initial contents have the member %q", name)
+		}
+		var err error
+		if now, err = d.row(t, u, c, t.defaults); err != nil {
+			return err
+		}
+	}
+	if now == nil {
+		return errors.New("the initial contents have no row")
+	}
+	d.build.add(now)
+	return nil
 }
 
 // row1 applies a <row-update> of RFC 7047 §4.1.6.
@@ -110,7 +182,7 @@ func (d *updateDecoder) row1(t *rowDecoder, u UUID, c *cursor, e *Edit) (ch rowC
 	case !hasOld && held != nil:
 		return ch, errKnownRow
 	case now == nil && !hasOld:
-		return ch, fmt.Errorf(`the update has neither "old" nor "new"`)
+		return ch, errors.New(`the update has neither "old" nor "new"`)
 	case now == nil:
 		return rowChange{e.Delete(t.layout.Table.Name, u), nil}, nil
 	}
@@ -163,7 +235,7 @@ func (d *updateDecoder) row2(t *rowDecoder, u UUID, c *cursor, e *Edit) (ch rowC
 		}
 	}
 	if !done {
-		return ch, fmt.Errorf("the update is empty")
+		return ch, errors.New("the update is empty")
 	}
 	return ch, nil
 }

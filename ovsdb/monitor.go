@@ -35,9 +35,9 @@ const noTransaction = "00000000-0000-0000-0000-000000000000"
 func (m *mirror) begin(ctx context.Context, c *Conn, resume *Snapshot, lastID string) error {
 	m.decoder = newUpdateDecoder(m.layouts)
 	streams := map[string]streamFunc{
-		"update":  func(d *jsontext.Decoder) error { return m.update(d, update1) },
-		"update2": func(d *jsontext.Decoder) error { return m.update(d, update2) },
-		"update3": func(d *jsontext.Decoder) error { return m.update(d, update3) },
+		"update":  func(d *jsontext.Decoder) error { return m.update(d, form1) },
+		"update2": func(d *jsontext.Decoder) error { return m.update(d, form2) },
+		"update3": func(d *jsontext.Decoder) error { return m.update(d, form3) },
 	}
 	c.streams.Store(&streams)
 	c.patience.Add(1)
@@ -48,8 +48,8 @@ func (m *mirror) begin(ctx context.Context, c *Conn, resume *Snapshot, lastID st
 	var err error
 	for _, method := range []struct {
 		name   string
-		format updateFormat
-	}{{"monitor_cond_since", update3}, {"monitor_cond", update2}, {"monitor", update1}} {
+		format monitorForm
+	}{{"monitor_cond_since", form3}, {"monitor_cond", form2}, {"monitor", form1}} {
 		m.edit, m.resumed, m.lastID = nil, false, ""
 		call := &call{
 			stream: func(d *jsontext.Decoder) error { return m.initial(d, method.format, resume) },
@@ -78,7 +78,7 @@ func isUnknownMethod(err error) bool {
 }
 
 // request appends the parameters of a monitor request.
-func (m *mirror) request(b []byte, format updateFormat, lastID string) []byte {
+func (m *mirror) request(b []byte, format monitorForm, lastID string) []byte {
 	b = appendString(append(b, '['), m.database)
 	b = appendString(append(b, ','), m.database) // the monitor's id
 	b = append(b, ",{"...)
@@ -96,20 +96,19 @@ func (m *mirror) request(b []byte, format updateFormat, lastID string) []byte {
 		b = append(b, "]}]"...)
 	}
 	b = append(b, '}')
-	if format == update3 {
+	if format == form3 {
 		b = appendString(append(b, ','), lastID)
 	}
 	return append(b, ']')
 }
 
 // initial reads the answer to the request.
-func (m *mirror) initial(d *jsontext.Decoder, format updateFormat, resume *Snapshot) error {
+func (m *mirror) initial(d *jsontext.Decoder, format monitorForm, resume *Snapshot) error {
 	if d.PeekKind() == 'n' { // beside an error
 		return d.SkipValue()
 	}
-	if format != update3 {
-		m.edit = NewSnapshot(m.schema, m.layouts...).Edit()
-		return m.decoder.decode(d, format, m.edit)
+	if format != form3 {
+		return m.all(d, format)
 	}
 	if err := expect(d, '['); err != nil {
 		return err
@@ -122,17 +121,32 @@ func (m *mirror) initial(d *jsontext.Decoder, format updateFormat, resume *Snaps
 		m.resumed = true
 		m.current = resume
 		m.edit = resume.Edit()
-	} else {
-		m.edit = NewSnapshot(m.schema, m.layouts...).Edit()
 	}
 	if err := m.readLastID(d); err != nil {
 		return err
 	}
-	m.decoder.note = m.resumed
-	if err := m.decoder.decode(d, format, m.edit); err != nil {
+	if m.resumed {
+		m.decoder.note = true
+		err = m.decoder.decode(d, format, m.edit)
+	} else {
+		err = m.all(d, format)
+	}
+	if err != nil {
 		return err
 	}
 	return expect(d, ']')
+}
+
+// all reads contents that nothing was before.
+func (m *mirror) all(d *jsontext.Decoder, format monitorForm) error {
+	m.edit = NewSnapshot(m.schema, m.layouts...).Edit()
+	m.decoder.build = newBuilder(m.edit)
+	err := m.decoder.decode(d, format, m.edit)
+	if failed := m.decoder.build.finish(); err == nil {
+		err = failed
+	}
+	m.decoder.build = nil
+	return err
 }
 
 // initialDone publishes what initial read, once it is known that no error came with it.
@@ -148,7 +162,7 @@ func (m *mirror) initialDone(_ jsontext.Value, err error) {
 }
 
 // update reads the parameters of an update notification.
-func (m *mirror) update(d *jsontext.Decoder, format updateFormat) error {
+func (m *mirror) update(d *jsontext.Decoder, format monitorForm) error {
 	if err := expect(d, '['); err != nil {
 		return err
 	}
@@ -163,7 +177,7 @@ func (m *mirror) update(d *jsontext.Decoder, format updateFormat) error {
 	if m.current == nil {
 		return protocolError("an update before the contents that it changes")
 	}
-	if format == update3 {
+	if format == form3 {
 		if err := m.readLastID(d); err != nil {
 			return err
 		}

@@ -36,8 +36,7 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 // read is the session's reader: it takes in one message after the other.
 func (c *Conn) read() {
 	in := &boundedReader{in: bufio.NewReaderSize(c.nc, 64<<10), count: func(n int) { c.received.Add(int64(n)) }, max: c.opts.MaxMessage}
-	// Members given twice are not worth the table of names that finding them takes.
-	d := jsontext.NewDecoder(in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d := newDecoder(in)
 	for {
 		in.begin = d.InputOffset()
 		if err := c.readMessage(d); err != nil {
@@ -177,7 +176,13 @@ func streamed(d *jsontext.Decoder, f streamFunc) error {
 
 // held runs f over a value that had to be held.
 func held(v jsontext.Value, f streamFunc) error {
-	return streamed(jsontext.NewDecoder(bytes.NewBuffer(v), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), f)
+	return streamed(newDecoder(bytes.NewBuffer(v)), f)
+}
+
+// newDecoder does not look for members given twice, which takes a table of the
+// names of each object, nor for bad UTF-8, which ovsdb-server refuses itself.
+func newDecoder(r io.Reader) *jsontext.Decoder {
+	return jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
 func (c *Conn) streamOf(method string) streamFunc {

@@ -33,17 +33,21 @@ func ParseUUID[T string | []byte](s T) (u UUID, err error) {
 	return u, nil
 }
 
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
+// hexValue has the value of each hexadecimal digit, 255 for what is none.
+var hexValue = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 255
 	}
-	return 255
-}
+	for i, c := range []byte("0123456789abcdef") {
+		t[c] = byte(i)
+	}
+	for i, c := range []byte("ABCDEF") {
+		t[c] = byte(10 + i)
+	}
+	return t
+}()
+
+func unhex(c byte) byte { return hexValue[c] }
 
 // String returns the 36-character form in lower case.
 func (u UUID) String() string { return string(u.append(make([]byte, 0, 36))) }
