@@ -94,10 +94,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string) int {
 }
 
 func (a *app) root(name, short string) *cobra.Command {
-	root := &cobra.Command{
-		Use: name, Short: short, SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.check() },
-	}
+	root := group(name, short)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.check() }
 	root.SetIn(a.env.In)
 	root.SetOut(a.env.Out)
 	root.SetErr(a.env.Err)
@@ -124,6 +123,7 @@ func (a *app) check() error {
 	return nil
 }
 
+// group is a command that has commands.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: name, Short: short, Args: func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {

@@ -60,7 +60,7 @@ func (a *app) connectionCreate(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "Connect a network to a gateway", Args: arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, connectionColumns); err != nil {
 				return err
 			}
 			g, err := a.findGateway(c.Context(), args[0])
@@ -128,7 +128,7 @@ func (a *app) connectionList(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "List connections", Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, connectionColumns); err != nil {
 				return err
 			}
 			all, err := fetch[connection](c.Context(), a, "/l2-gateway-connections", "l2_gateway_connections", ownedBy(project+tenant))
@@ -148,7 +148,7 @@ func (a *app) connectionShow(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "Show a connection", Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, connectionColumns); err != nil {
 				return err
 			}
 			found, err := a.findConnection(c.Context(), args[0])

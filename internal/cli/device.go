@@ -79,7 +79,7 @@ func (a *app) deviceList(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "List the switches that were seen", Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, deviceColumns); err != nil {
 				return err
 			}
 			all, err := fetch[switchState](c.Context(), a, "/l2-gateway-devices", "l2_gateway_devices", nil)
@@ -98,7 +98,7 @@ func (a *app) deviceShow(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "Show a switch: its ports, what is bound on them, and how it is", Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, deviceColumns); err != nil {
 				return err
 			}
 			d, err := send[switchState](c.Context(), a, http.MethodGet, "/l2-gateway-devices/"+url.PathEscape(args[0]), "l2_gateway_device", nil)
@@ -128,7 +128,7 @@ func (a *app) deviceMACs(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "List the MACs that a switch learned and those that it was given", Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, macColumns); err != nil {
 				return err
 			}
 			query := url.Values{}

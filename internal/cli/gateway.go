@@ -87,7 +87,7 @@ func (a *app) gatewayCreate(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := f.check(); err != nil {
+			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
 			body := map[string]any{"name": args[0], "devices": parsed}
@@ -130,7 +130,7 @@ func (a *app) gatewayList(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "List gateways", Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
 			all, err := fetch[gateway](c.Context(), a, "/l2-gateways", "l2_gateways", ownedBy(project+tenant))
@@ -157,7 +157,7 @@ func (a *app) gatewayShow(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: "Show a gateway", Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
 			g, err := a.findGateway(c.Context(), args[0])
@@ -195,7 +195,7 @@ func (a *app) gatewayUpdate(use string) *cobra.Command {
 				}
 				body["devices"] = parsed
 			}
-			if err := f.check(); err != nil {
+			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
 			g, err := a.findGateway(c.Context(), args[0])

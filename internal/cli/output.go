@@ -86,7 +86,7 @@ func (f *form) flags(c *cobra.Command, many bool) {
 }
 
 // check finds what is wrong with the options before anything is done.
-func (f *form) check() error {
+func check[T any](f *form, columns []column[T]) error {
 	formats := []string{"table", "json", "yaml", "value", "shell"}
 	if f.many {
 		formats[4] = "csv"
@@ -97,7 +97,8 @@ func (f *form) check() error {
 	if quotes := []string{"all", "minimal", "none", "nonnumeric"}; f.many && !slices.Contains(quotes, f.quote) {
 		return usage("--quote %q is not known: it must be one of %s", f.quote, strings.Join(quotes, ", "))
 	}
-	return nil
+	_, err := pick(f, columns)
+	return err
 }
 
 // pick returns the columns to show: those asked for by name, in their own order,

@@ -39,7 +39,7 @@ Exit code: 0 all hold what they should, 1 there are differences, 2 a switch
 could not be compared.`,
 		Args: arguments(0, -1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := check(&f, findingColumns); err != nil {
 				return err
 			}
 			checked, unchecked, err := a.compare(c.Context(), args)

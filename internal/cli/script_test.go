@@ -1,0 +1,213 @@
+package cli_test
+
+import (
+	"context"
+	"flag"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/api"
+	"l2gw/internal/cli"
+	"l2gw/internal/store"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"l2gw":         func() { os.Exit(cli.Run(context.Background(), cli.NewCommand(cli.OSEnvironment()), os.Args[1:])) },
+		"neutron-l2gw": func() { os.Exit(cli.Run(context.Background(), cli.NewNeutronCommand(cli.OSEnvironment()), os.Args[1:])) },
+	})
+}
+
+// TestScripts runs the command line against the API over a real store. Scripts
+// have the networks n1 and n2 (and twice "twin"), the switches ps1 and ps2 in
+// one database, and one database that cannot be reached.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			st, err := store.Open(context.Background(), "sqlite:///"+filepath.Join(env.WorkDir, "l2gw.db"))
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { _ = st.Close() })
+			sw := &switches{store: st, asked: map[string]int{}}
+			server := httptest.NewServer(api.New(api.Options{
+				Store: st, Status: sw, Networks: sw, Devices: sw, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			}))
+			env.Defer(server.Close)
+			env.Setenv("OS_ENDPOINT", server.URL)
+			env.Values["switches"] = sw
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"steady": steady, "switch": change, "keep": keep,
+		},
+	})
+}
+
+var ids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// steady FILE: writes the last output to FILE with every id that the API made
+// replaced by one of equal width.
+func steady(ts *testscript.TestScript, _ bool, args []string) {
+	text := ids.ReplaceAllStringFunc(ts.ReadFile("stdout"), func(id string) string {
+		if strings.HasPrefix(id, "00000000-") {
+			return id
+		}
+		return "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// keep NAME: puts the first id of the last output into the variable NAME.
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], ids.FindString(ts.ReadFile("stdout")))
+}
+
+// switch differs|cannot|agrees: what a comparison of database rack1 finds.
+// switch down|up: whether the inventory is known.
+func change(ts *testscript.TestScript, _ bool, args []string) {
+	sw := ts.Value("switches").(*switches)
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	switch args[0] {
+	case "differs":
+		sw.validation = l2gw.Validation{Differences: []l2gw.Difference{
+			{Table: "Ucast_Macs_Remote", Row: "fa:16:3e:00:00:01 in n1", Wanted: "10.77.0.11"},
+			{Table: "Physical_Port", Row: "ps1/eth1 VLAN 100", Wanted: "n1", Held: "n2"},
+		}}
+	case "cannot":
+		sw.validation = l2gw.Validation{Error: "the agent did not answer"}
+	case "agrees":
+		sw.validation = l2gw.Validation{}
+	case "down":
+		sw.down = true
+	case "up":
+		sw.down = false
+	default:
+		ts.Fatalf("switch %s?", args[0])
+	}
+}
+
+// switches stand for what the controller tells: a switch confirms a binding when
+// it is asked for the second time, and gives it up as soon as it is deleted.
+type switches struct {
+	store *store.Store
+
+	mu         sync.Mutex
+	asked      map[string]int
+	validation l2gw.Validation
+	down       bool
+}
+
+var scriptNetworks = []l2gw.Network{
+	{ID: "00000000-0000-0000-0000-000000000001", Name: "n1", VNI: 5001, MTU: 1450},
+	{ID: "00000000-0000-0000-0000-000000000002", Name: "n2", VNI: 5002, MTU: 1450},
+	{ID: "00000000-0000-0000-0000-000000000003", Name: "twin", VNI: 5003, MTU: 1450},
+	{ID: "00000000-0000-0000-0000-000000000004", Name: "twin", VNI: 5004, MTU: 1450},
+}
+
+func (s *switches) Connection(id string) (l2gw.Status, string, []l2gw.BindingStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked[id]++
+	status, reason := l2gw.StatusBuild, "the switch has not confirmed it yet"
+	if s.asked[id] > 2 {
+		status, reason = l2gw.StatusActive, ""
+	}
+	bindings, err := s.store.ConnectionBindings(context.Background(), id)
+	if err != nil {
+		panic(err)
+	}
+	var all []l2gw.BindingStatus
+	for _, b := range bindings[id] {
+		all = append(all, l2gw.BindingStatus{Binding: b, Status: status, Reason: reason})
+	}
+	return status, reason, all
+}
+
+func (s *switches) Gateway(string) (l2gw.Status, string) { return l2gw.StatusActive, "" }
+
+func (s *switches) Network(ctx context.Context, id string) (l2gw.Network, error) {
+	all, err := s.Networks(ctx)
+	for _, n := range all {
+		if n.ID == id {
+			return n, nil
+		}
+	}
+	if err == nil {
+		err = l2gw.NetworkNotFound(id)
+	}
+	return l2gw.Network{}, err
+}
+
+func (s *switches) Networks(context.Context) ([]l2gw.Network, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, l2gw.ServiceUnavailable("The network inventory", nil)
+	}
+	return append([]l2gw.Network(nil), scriptNetworks...), nil
+}
+
+func (s *switches) Databases() []l2gw.DatabaseState {
+	_, bindings, err := s.store.Bindings(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	eth1 := l2gw.PortState{Name: "eth1", Bindings: []l2gw.PortBinding{{VLAN: 43, LogicalSwitch: "theirs"}}}
+	for _, b := range bindings {
+		if b.Device == "ps1" && b.Interface == "eth1" {
+			eth1.Bindings = append(eth1.Bindings, l2gw.PortBinding{VLAN: b.VLAN, LogicalSwitch: b.NetworkID, Ours: true})
+		}
+	}
+	return []l2gw.DatabaseState{
+		{
+			Name: "rack1", Agent: "host1", Connected: true, InSync: true, Schema: "1.7.0",
+			SyncedAt: time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC),
+			Losses:   []string{"no replication_mode: broadcasts go to service nodes"},
+			Rows:     map[string]int{"Logical_Switch": 1, "Ucast_Macs_Remote": 2, "Mcast_Macs_Local": 0},
+			Devices: []l2gw.DeviceState{
+				{Name: "ps1", TunnelIPs: []netip.Addr{netip.MustParseAddr("192.0.2.101")}, Ports: []l2gw.PortState{eth1, {Name: "eth2", Faults: []string{"DOWN"}}}},
+				{Name: "ps2", TunnelIPs: []netip.Addr{netip.MustParseAddr("192.0.2.102")}},
+			},
+		},
+		{Name: "rack2", Agent: "host1", Error: "connection refused"},
+	}
+}
+
+func (s *switches) MACs(device string) ([]l2gw.MACEntry, bool) {
+	mac, _ := l2gw.ParseMAC("fa:16:3e:00:00:01")
+	return []l2gw.MACEntry{{
+		NetworkID: scriptNetworks[0].ID, Origin: l2gw.MACProgrammed,
+		Host: l2gw.Host{MAC: mac, VTEP: netip.MustParseAddr("10.77.0.11"), IPs: []netip.Addr{netip.MustParseAddr("10.5.0.11")}},
+	}}, device == "ps1" || device == "ps2"
+}
+
+func (s *switches) Validate(_ context.Context, device string) (l2gw.Validation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if device != "ps1" && device != "ps2" {
+		return l2gw.Validation{}, l2gw.DeviceNotFound(device)
+	}
+	v := s.validation
+	v.Device, v.Database = device, "rack1"
+	return v, nil
+}
