@@ -11,6 +11,9 @@ import (
 // maps belong to the caller and are only read.
 type Intent struct {
 	Bindings map[l2gw.BindingKey]l2gw.Binding
+	// ByNetwork has the keys of Bindings by network id. It may be nil: then it
+	// is worked out for each plan, which takes time in proportion to Bindings.
+	ByNetwork map[string][]l2gw.BindingKey
 	// Segments by network id. A network that is bound and has no segment here is
 	// unknown: its rows stay as they are.
 	Segments map[string]*l2gw.Segment
@@ -26,14 +29,19 @@ type Options struct {
 	MaxMACs int
 	// Lock is the OVSDB lock that each transaction asserts; "" if the switch has none.
 	Lock string
+	// MaxOps limits the operations of one transaction; 0: 1,000. At least 8 are needed.
+	MaxOps int
 }
 
-// Scope limits a plan to a part of the database.
+// Scope limits a plan to a part of the database. Scopes add up: what any of
+// them names is looked at.
 type Scope struct {
+	// All networks, bindings and tombstones.
 	All bool
 	// Networks to look at whole.
 	Networks map[string]bool
-	// MACs to look at alone, by network id.
+	// MACs to look at alone, by network id. A network where a MAC cannot be
+	// judged alone (its logical switch or its flood set is not right, the table is full) is looked at whole.
 	MACs map[string]map[l2gw.MAC]bool
 }
 
@@ -62,7 +70,8 @@ type Plan struct {
 	Differences []Difference
 	// Bindings has the verdict on each binding in scope.
 	Bindings map[l2gw.BindingKey]Verdict
-	// Networks has the verdict on each network in scope.
+	// Networks has the verdict on each network that was looked at whole. Hosts
+	// that are still to be written do not count against it (design: Status).
 	Networks map[string]Verdict
 	// Waiting are logical switches that can only be removed when the switch has
 	// withdrawn its own rows.
@@ -78,9 +87,4 @@ type Verdict struct {
 }
 
 // Difference is one row or column that is not as it should be.
-type Difference struct {
-	Table  string // of hardware_vtep
-	Row    string // what people call the row: "fa:16:3e:00:00:01 in net-a", "ps1/eth1 VLAN 100"
-	Wanted string // "" if the row should not be there
-	Held   string // "" if the row is missing
-}
+type Difference = l2gw.Difference
