@@ -20,43 +20,72 @@ import (
 //     (L2GatewayConnectionExists), or a device, interface and VLAN is bound by
 //     some connection (L2GatewayDuplicateSegmentationID).
 func (s *Store) CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.Connection, error) {
-	if err := c.Validate(); err != nil {
-		return l2gw.Connection{}, err
-	}
-	now := s.now()
-	c.ID, c.CreatedAt, c.UpdatedAt, c.Revision = newID(), now, now, 1
-	if c.VLAN != nil {
-		c.VLAN = new(*c.VLAN)
-	}
-	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
-		g, err := selectGateway(ctx, tx, c.GatewayID)
-		if l2gw.ErrorCode(err) == l2gw.NotFound && c.VLAN == nil {
-			return l2gw.SegmentationIDMissing() // nobody has one: wrong in itself, which comes first
-		}
-		if err != nil {
-			return err
-		}
-		if err := l2gw.CheckConnection(&g, c.VLAN); err != nil {
-			return err
-		}
-		exists, err := tx.NewSelect().Model((*connectionRow)(nil)).
-			Where("gateway_id = ? AND network_id = ?", c.GatewayID, c.NetworkID).Exists(ctx)
-		if err != nil {
-			return err
-		}
-		if exists {
-			return l2gw.ConnectionExists(c.GatewayID, c.NetworkID, c.VLAN)
-		}
-		row := connectionToRow(&c)
-		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
-			return err
-		}
-		return rebind(ctx, tx, revision, nil, l2gw.Expand(&g, &c))
-	})
+	created, err := s.CreateConnections(ctx, []l2gw.Connection{c})
 	if err != nil {
 		return l2gw.Connection{}, err
 	}
-	return c, nil
+	return created[0], nil
+}
+
+// CreateConnections makes all of these connections, or none. See [Store.CreateConnection].
+func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connection) ([]l2gw.Connection, error) {
+	now := s.now()
+	created := make([]l2gw.Connection, len(connections))
+	for i, c := range connections {
+		if err := c.Validate(); err != nil {
+			return nil, err
+		}
+		c.ID, c.CreatedAt, c.UpdatedAt, c.Revision = newID(), now, now, 1
+		if c.VLAN != nil {
+			c.VLAN = new(*c.VLAN)
+		}
+		created[i] = c
+	}
+	if len(created) == 0 {
+		return nil, nil
+	}
+	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
+		var wanted []l2gw.Binding
+		for i := range created {
+			bindings, err := insertConnection(ctx, tx, &created[i])
+			if err != nil {
+				return err
+			}
+			wanted = append(wanted, bindings...)
+		}
+		return rebind(ctx, tx, revision, nil, wanted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+// insertConnection checks a connection, adds it, and returns the bindings that it wants.
+func insertConnection(ctx context.Context, tx bun.Tx, c *l2gw.Connection) ([]l2gw.Binding, error) {
+	g, err := selectGateway(ctx, tx, c.GatewayID)
+	if l2gw.ErrorCode(err) == l2gw.NotFound && c.VLAN == nil {
+		return nil, l2gw.SegmentationIDMissing() // nobody has one: wrong in itself, which comes first
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := l2gw.CheckConnection(&g, c.VLAN); err != nil {
+		return nil, err
+	}
+	exists, err := tx.NewSelect().Model((*connectionRow)(nil)).
+		Where("gateway_id = ? AND network_id = ?", c.GatewayID, c.NetworkID).Exists(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		return nil, l2gw.ConnectionExists(c.GatewayID, c.NetworkID, c.VLAN)
+	}
+	row := connectionToRow(c)
+	if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+		return nil, err
+	}
+	return l2gw.Expand(&g, c), nil
 }
 
 // Connection returns the connection with this id. Errors: NotFound.

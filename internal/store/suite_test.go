@@ -33,6 +33,7 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"every attribute filters any of its values", filters},
 		{"pages of any sort order put together are the list", pages},
 		{"changes lead from any revision to the bindings", changesReplay},
+		{"the change log is trimmed and says so", trimmed},
 		{"a write wakes subscribers, once for many", wakes},
 		{"ownership is added and taken away idempotently", ownership},
 		{"text that no table can hold is not found", unstorable},
@@ -436,6 +437,28 @@ func changesReplay(t *testing.T, s *store.Store) {
 		if _, changes, complete, err := s.Changes(t.Context(), since); complete || len(changes) > 0 || err != nil {
 			t.Errorf("Changes(%d) = %v, complete %v, %v", since, changes, complete, err)
 		}
+	}
+}
+
+func trimmed(t *testing.T, s *store.Store) {
+	s.KeepLog(20)
+	g := mustGateway(t, s, gw("a", "ps1/eth1"))
+	start, err := s.Revision(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		c := mustConnect(t, s, g.ID, "n", vlan(5))
+		if err := s.DeleteConnection(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+		now := start + 2*int64(i) + 2
+		if _, changes, complete, err := s.Changes(t.Context(), max(start, now-20)); err != nil || !complete || len(changes) != int(min(20, now-start)) {
+			t.Fatalf("after %d revisions: %d changes, complete %v, %v", now-start, len(changes), complete, err)
+		}
+	}
+	if _, changes, complete, err := s.Changes(t.Context(), start); complete || len(changes) != 0 || err != nil {
+		t.Fatalf("the log was not trimmed: %d changes, complete %v, %v", len(changes), complete, err)
 	}
 }
 
