@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,7 +110,7 @@ func Up(ctx context.Context) (_ *Lab, err error) {
 	if err := sweep(ctx); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "l2gw-lab")
+	dir, err := os.MkdirTemp("", fmt.Sprintf("l2gw-%d-", os.Getpid()))
 	if err != nil {
 		return nil, err
 	}
@@ -173,16 +174,26 @@ func Requirements() error {
 	return nil
 }
 
-var labNamespace = regexp.MustCompile(`^l2gw-(\d+)-\d+-[a-z0-9]+$`)
+// labName matches the names of all laboratories' namespaces and folders.
+var labName = regexp.MustCompile(`^l2gw-(\d+)-\d+(-[a-z0-9]+)?$`)
 
-// sweep removes the namespaces of processes that were killed. Their daemons died with them.
+// sweep removes the namespaces and folders of processes that were killed. Their
+// daemons died with them.
 func sweep(ctx context.Context) error {
-	entries, err := os.ReadDir("/run/netns")
-	if err != nil {
-		return nil //nolint:nilerr // No folder: no namespace was ever made here.
+	return errors.Join(
+		left("/run/netns", func(name string) error { return run(ctx, "ip", "netns", "del", name) }),
+		left(os.TempDir(), func(name string) error { return os.RemoveAll(filepath.Join(os.TempDir(), name)) }),
+	)
+}
+
+// left removes what in a folder bears the name of a process that is no more.
+func left(dir string, remove func(name string) error) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	for _, e := range entries {
-		m := labNamespace.FindStringSubmatch(e.Name())
+		m := labName.FindStringSubmatch(e.Name())
 		if m == nil {
 			continue
 		}
@@ -190,9 +201,9 @@ func sweep(ctx context.Context) error {
 		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
-		// Another process may sweep at the same time.
-		if err := run(ctx, "ip", "netns", "del", e.Name()); err != nil {
-			if _, serr := os.Stat(filepath.Join("/run/netns", e.Name())); serr == nil {
+		if err := remove(e.Name()); err != nil {
+			// Another process may sweep at the same time.
+			if _, serr := os.Lstat(filepath.Join(dir, e.Name())); serr == nil {
 				return err
 			}
 		}
