@@ -22,7 +22,8 @@ type Store interface {
 
 	Connections(ctx context.Context, q store.Query) ([]l2gw.Connection, error)
 	Connection(ctx context.Context, id string) (l2gw.Connection, error)
-	CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.Connection, error)
+	// CreateConnections stores all or none. It reports conflicts with what is stored.
+	CreateConnections(ctx context.Context, all []l2gw.Connection) ([]l2gw.Connection, error)
 	DeleteConnection(ctx context.Context, id string) error
 	// ConnectionBindings are what connections expand into, by connection id.
 	ConnectionBindings(ctx context.Context, ids ...string) (map[string][]l2gw.Binding, error)

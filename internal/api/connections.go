@@ -93,9 +93,6 @@ func (s *server) viewConnections(ctx context.Context, all ...l2gw.Connection) ([
 // createConnections checks in the order that Tempest expects: what is wrong in
 // itself (400), what does not exist (404), what is in conflict (409, by the store).
 func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.Connection, error) {
-	if len(items) > 1 { // one transaction makes one connection
-		return nil, badRequest("Bulk operation not supported")
-	}
 	all := make([]l2gw.Connection, len(items))
 	for i, vs := range items {
 		c := &all[i]
@@ -119,11 +116,7 @@ func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.
 			return nil, err
 		}
 	}
-	made, err := s.Store.CreateConnection(ctx, all[0])
-	if err != nil {
-		return nil, err
-	}
-	return []l2gw.Connection{made}, nil
+	return s.Store.CreateConnections(ctx, all)
 }
 
 // checkVLAN reports a VLAN that is given on both sides or on neither. A gateway
