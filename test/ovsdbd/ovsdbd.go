@@ -203,3 +203,8 @@ func portFirst(addr string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	return port + ":" + host
 }
+
+// Lacks reports whether the server's own schema (Options.Schema) lacks a column of that name.
+func (s *Server) Lacks(column string) bool {
+	return s.opts.Schema != nil && !bytes.Contains(s.opts.Schema, []byte(`"`+column+`"`))
+}

@@ -5,6 +5,7 @@ package product
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -96,7 +97,8 @@ func Start(t testing.TB, inventory string, databases ...string) *Product {
 	return p
 }
 
-// Run starts the process, again if it ended, and waits until the API answers.
+// Run starts the process, again if it ended, and waits until the API answers
+// and knows the inventory.
 func (p *Product) Run() {
 	p.t.Helper()
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -115,18 +117,22 @@ func (p *Product) Run() {
 		_ = cmd.Wait()
 		close(exited)
 	}(p.cmd, p.exited)
-	p.Eventually("the API answers", func() error {
+	p.Eventually("the API answers and knows the inventory", func() error {
 		select {
 		case <-p.exited:
 			b, _ := os.ReadFile(p.log)
 			p.t.Fatalf("the product ended: %s", b)
 		default:
 		}
-		resp, err := http.Get(p.URL + "/")
-		if err == nil {
-			resp.Body.Close()
+		resp, err := http.Get(p.URL + "/v2.0/networks?fields=id")
+		if err != nil {
+			return err
 		}
-		return err
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
 	})
 }
 

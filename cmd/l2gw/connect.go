@@ -1,0 +1,31 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"l2gw/ovsdb"
+)
+
+func addTLSFlags(f *pflag.FlagSet, files *ovsdb.TLSFiles) {
+	f.StringVar(&files.Key, "private-key", "", "PEM file with our private key, for switches with ssl")
+	f.StringVar(&files.Certificate, "certificate", "", "PEM file with our certificate, for switches with ssl")
+	f.StringVar(&files.CA, "ca-cert", "", "PEM file with the authority that signed the switches' certificates")
+}
+
+// dialer connects to a switch; with TLS if the endpoint says ssl.
+func dialer(endpoint string, files ovsdb.TLSFiles) (ovsdb.Connector, error) {
+	e, err := ovsdb.ParseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	var conf *tls.Config
+	if e.TLS {
+		if conf, err = files.Client(); err != nil {
+			return nil, fmt.Errorf("ssl needs --private-key, --certificate and --ca-cert: %w", err)
+		}
+	}
+	return ovsdb.Dialer(conf, endpoint)
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestOVSDBHostsAreReadAsOperatorsWriteThem(t *testing.T) {
+	for in, want := range map[string][]ovsdbHost{
+		"":                                   nil,
+		"tor1:192.0.2.1:6640":                {{"tor1", "tcp:192.0.2.1:6640"}},
+		"'tor1:192.0.2.1:6640', tor2:h:6632": {{"tor1", "tcp:192.0.2.1:6640"}, {"tor2", "tcp:h:6632"}},
+		"tor1:[2001:db8::1]:6640":            {{"tor1", "tcp:[2001:db8::1]:6640"}},
+		"tor1:ssl:192.0.2.1:6640":            {{"tor1", "ssl:192.0.2.1:6640"}},
+		"tor1:unix:/run/db.sock":             {{"tor1", "unix:/run/db.sock"}},
+	} {
+		got, err := parseOVSDBHosts(in)
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(ovsdbHost{})); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", in, diff)
+		}
+	}
+	for in, want := range map[string]string{
+		"192.0.2.1:6640":            "host and port",
+		":192.0.2.1:6640":           "the name is missing",
+		"a:h:1,a:h:2":               "twice",
+		"tor1:unix:":                "the path is missing",
+		"tor1:2001:db8::1:6640":     "host and port",
+		"tor1":                      "host and port",
+		"tor1:192.0.2.1:6640,tor2:": "host and port",
+	} {
+		if _, err := parseOVSDBHosts(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+}

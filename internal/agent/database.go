@@ -1,0 +1,273 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+	"l2gw/internal/vtep"
+	"l2gw/ovsdb"
+)
+
+// tick is how often what is only counted (rows per table) is reported.
+const tick = time.Second
+
+// database keeps one OVSDB database. All fields but inbox and client belong to
+// the goroutine of run.
+type database struct {
+	name   string
+	opts   DatabaseOptions
+	agent  string
+	log    *slog.Logger
+	now    func() time.Time
+	client *ovsdb.Client
+	inbox  chan fabric.ToAgent
+	send   func(context.Context, fabric.ToServer) error
+
+	replica *fabric.Replica
+	granted bool
+	caps    vtep.Capabilities // what the switch of this session can do, with what it refused in it
+	session uint64            // that caps are of
+	epoch   uint64
+	dirty   dirty
+	poison  poison
+	// Asked by the operator; answered when the run loop gets to it.
+	asked []fabric.Do
+
+	// What was confirmed last, so that the echo of our own writes is not looked at again.
+	confirmedAt    *ovsdb.Snapshot
+	confirmedScope vtep.Scope
+
+	stalls    int       // passes in a row that came to no end
+	stalledTo time.Time // no pass before then
+	syncedAt  time.Time
+	lastError string // why the last pass failed, or ""
+
+	seen   []l2gw.DeviceState // as of the tables seenIn
+	seenIn [3]*ovsdb.Table
+
+	told   told
+	outbox []fabric.ToServer // what confirm found; sent before anything else
+}
+
+// changeBuffer is 1: the subscription merges what the run loop has no time for.
+const changeBuffer = 1
+
+func (d *database) run(ctx context.Context) error {
+	changes := make(chan ovsdb.Changes, changeBuffer)
+	sub := d.client.Subscribe()
+	defer sub.Close()
+	pumped := make(chan struct{})
+	go func() {
+		defer close(pumped)
+		for {
+			ch, err := sub.Next(ctx)
+			if err != nil {
+				return
+			}
+			select {
+			case changes <- ch:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	defer func() { <-pumped }()
+
+	audit := time.NewTicker(d.opts.Audit)
+	defer audit.Stop()
+	count := time.NewTicker(tick)
+	defer count.Stop()
+	retry := time.NewTimer(time.Hour)
+	defer retry.Stop()
+	for {
+		if err := d.report(ctx); err != nil {
+			return err
+		}
+		retry.Reset(d.untilRetry())
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case m := <-d.inbox:
+			d.take(ctx, m)
+			d.drain(ctx)
+		case ch := <-changes:
+			d.notice(ch)
+		case <-audit.C:
+			d.dirty.all = true
+		case <-count.C:
+			d.told.countsDue = true
+		case <-retry.C:
+			d.retryDue()
+		}
+		if err := d.reconcile(ctx); err != nil {
+			return err
+		}
+		for _, do := range d.asked {
+			if err := d.send(ctx, d.do(ctx, do)); err != nil {
+				return err
+			}
+		}
+		d.asked = nil
+	}
+}
+
+// drain takes in all messages that wait, so that many changes cost one pass.
+func (d *database) drain(ctx context.Context) {
+	for {
+		select {
+		case m := <-d.inbox:
+			d.take(ctx, m)
+		default:
+			return
+		}
+	}
+}
+
+// take takes in a message of the controller.
+func (d *database) take(ctx context.Context, m fabric.ToAgent) {
+	switch m := m.(type) {
+	case fabric.Grant:
+		if m.Epoch >= d.epoch {
+			d.epoch, d.granted, d.dirty.all = m.Epoch, true, true
+		}
+		return
+	case fabric.Revoke:
+		if m.Epoch >= d.epoch {
+			d.epoch, d.granted = m.Epoch, false
+		}
+		return
+	case fabric.Do:
+		if m.Command == fabric.CommandResync {
+			d.dirty.all = true
+		}
+		d.asked = append(d.asked, m)
+		return
+	}
+	if _, ok := m.(fabric.Owned); ok {
+		d.seen, d.told.stateDue = nil, true // which bindings are ours may have changed
+	}
+	e := d.replica.Apply(m)
+	switch {
+	case e.Ask != "":
+		_ = d.send(ctx, fabric.Ask{Database: d.name, NetworkID: e.Ask})
+	case e.All:
+		d.dirty.all = true
+		d.told.learnedDue = true
+	}
+	for _, id := range e.Networks {
+		d.dirty.network(id)
+		d.told.learnedDue = true
+	}
+	if e.Network != "" {
+		d.dirty.mac(e.Network, e.MACs...)
+	}
+}
+
+// notice turns changes of the switch's database into what has to be looked at.
+func (d *database) notice(ch ovsdb.Changes) {
+	d.told.stateDue = true
+	if ch.Reset {
+		d.dirty.all, d.stalls, d.stalledTo = true, 0, time.Time{}
+		d.told.learnedDue = true
+		return
+	}
+	var found dirty
+	for table, rows := range ch.Rows {
+		switch table {
+		case "Ucast_Macs_Local":
+			d.told.learnedDue = true
+			// A logical switch that is to be removed may wait for this row to go.
+			for _, c := range rows {
+				d.noticeOf(&found, ch, c)
+			}
+		case "Ucast_Macs_Remote":
+			for _, c := range rows {
+				d.noticeMAC(&found, ch, c.Old)
+				d.noticeMAC(&found, ch, c.New)
+			}
+		case "Mcast_Macs_Remote", "Mcast_Macs_Local":
+			for _, c := range rows {
+				d.noticeOf(&found, ch, c)
+			}
+		case "Physical_Locator", "Physical_Locator_Set":
+			// Seen through the rows that refer to them.
+		default:
+			found.all = true
+			d.told.learnedDue = true
+		}
+	}
+	if ch.New == d.confirmedAt {
+		found.without(d.confirmedScope)
+	}
+	d.dirty.add(vtep.Scope{All: found.all, Networks: found.networks, MACs: found.macs})
+}
+
+// noticeOf marks the networks of a MAC row whole; a row of a logical switch
+// that is not ours is none of our business.
+func (d *database) noticeOf(found *dirty, ch ovsdb.Changes, c ovsdb.Change) {
+	for _, r := range []*ovsdb.Row{c.Old, c.New} {
+		if id := d.networkOf(ch, r); id != "" {
+			found.network(id)
+		}
+	}
+}
+
+func (d *database) noticeMAC(found *dirty, ch ovsdb.Changes, r *ovsdb.Row) {
+	id := d.networkOf(ch, r)
+	if id == "" {
+		return
+	}
+	mac, err := l2gw.ParseMAC(r.Str("MAC"))
+	if err != nil {
+		found.network(id)
+		return
+	}
+	found.mac(id, mac)
+}
+
+// networkOf is the network of the logical switch that a MAC row refers to, or "".
+func (d *database) networkOf(ch ovsdb.Changes, r *ovsdb.Row) string {
+	if r == nil {
+		return ""
+	}
+	for _, snap := range []*ovsdb.Snapshot{ch.New, ch.Old} {
+		if ls := snap.Table("Logical_Switch").Get(r.Ref("logical_switch")); ls != nil {
+			name := ls.Str("name")
+			if _, ours := d.replica.Owned.Networks[name]; ours {
+				return name
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+// intent is what the database must hold, as the planner takes it.
+func (d *database) intent() *vtep.Intent {
+	o := d.opts.VTEP
+	if st := d.client.State(); st.Lock != ovsdb.LockUnsupported {
+		o.Lock = d.opts.Lock
+	}
+	return &vtep.Intent{
+		Bindings: d.replica.Bindings, ByNetwork: d.replica.ByNetwork, Segments: d.replica.Segments, Owned: d.replica.Owned, Options: o,
+	}
+}
+
+// writable says whether we may write now, and if not, why.
+func (d *database) writable() (bool, string) {
+	st := d.client.State()
+	switch {
+	case st.Phase != ovsdb.Synced:
+		return false, "not connected"
+	case !d.replica.Complete:
+		return false, "the controller has not told everything yet"
+	case !d.granted:
+		return false, "another agent writes to this database"
+	case st.Lock != ovsdb.LockHeld && st.Lock != ovsdb.LockUnsupported:
+		return false, "another session holds the lock " + d.opts.Lock
+	}
+	return true, ""
+}

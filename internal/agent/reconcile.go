@@ -1,0 +1,240 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"l2gw/internal/vtep"
+	"l2gw/ovsdb"
+)
+
+const (
+	// window is how many transactions are under way at once: enough that neither
+	// the server nor we wait for one another.
+	window = 8
+	// patience is after how many transactions of a plan new messages are looked at.
+	patience = 4
+	// maxPasses is after how many passes over one scope that came to no end we
+	// rest: somebody else may be writing against us.
+	maxPasses = 50
+	maxStall  = 30 * time.Second
+	// transactTimeout bounds how long a switch may take to answer one transaction.
+	transactTimeout = 60 * time.Second
+)
+
+// outcome is how an attempt ended.
+type outcome int
+
+const (
+	outcomeDone        outcome = iota // nothing is left to do in this scope
+	outcomeInterrupted                // there is something new; go on later
+	outcomeStalled                    // rest, then look at everything
+)
+
+// reconcile brings the database to what it must hold, as far as that can be done now.
+func (d *database) reconcile(ctx context.Context) error {
+	for !d.dirty.empty() && !d.now().Before(d.stalledTo) {
+		if ok, _ := d.writable(); !ok {
+			return nil
+		}
+		scope := d.dirty.take()
+		switch d.converge(ctx, scope) {
+		case outcomeDone:
+			d.stalls = 0
+		case outcomeInterrupted:
+			d.dirty.add(scope)
+			d.drain(ctx)
+		case outcomeStalled:
+			d.dirty.all = true
+			d.stalledTo = d.now().Add(min(100*time.Millisecond<<min(d.stalls, 12), maxStall))
+			d.stalls++
+			d.told.stateDue = true
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// converge plans and applies until a plan for the scope is empty.
+func (d *database) converge(ctx context.Context, scope vtep.Scope) outcome {
+	again := true // a refused transaction may have met a change that we had not seen
+	for range maxPasses {
+		snap := d.client.Snapshot()
+		plan := d.plan(snap, scope)
+		if len(plan.Txns) == 0 {
+			if d.poison.release() {
+				continue
+			}
+			d.confirm(snap, scope, plan)
+			return outcomeDone
+		}
+		err := d.apply(ctx, plan)
+		var refused *refusedError
+		switch {
+		case err == nil:
+			again = true
+		case errors.Is(err, errInterrupted):
+			return outcomeInterrupted
+		case errors.Is(err, ovsdb.ErrTimedOut):
+			// A guard did not hold: the database changed meanwhile. Look again.
+		case errors.As(err, &refused) && again:
+			again = false
+		case errors.As(err, &refused):
+			d.blame(refused)
+		default:
+			d.lastError = err.Error()
+			d.log.Warn("a transaction failed; looking at everything again", "database", d.name, "error", err)
+			return outcomeStalled
+		}
+	}
+	d.lastError = fmt.Sprintf("%d passes and still not as it should be: does something else write to this database?", maxPasses)
+	d.log.Warn(d.lastError, "database", d.name)
+	return outcomeStalled
+}
+
+func (d *database) plan(snap *ovsdb.Snapshot, scope vtep.Scope) *vtep.Plan {
+	return vtep.MakePlan(snap, d.capabilities(snap), d.intent(), scope, d.poison.blocked(d.now()))
+}
+
+// capabilities is what the switch can do, as far as this session has shown.
+func (d *database) capabilities(snap *ovsdb.Snapshot) vtep.Capabilities {
+	caps := vtep.Probe(snap.Schema, snap)
+	if session := d.client.State().Session; session == d.session {
+		caps = caps.Remembering(d.caps)
+	} else {
+		d.session = session
+	}
+	d.caps = caps
+	return caps
+}
+
+var errInterrupted = errors.New("new messages have come")
+
+// refusedError is a transaction that the switch refuses whenever it is sent.
+type refusedError struct {
+	txn vtep.Txn
+	err *ovsdb.TransactError
+}
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
+
+// apply sends the plan's transactions, several at a time, and stops at the
+// first that fails. When it returns without error, the snapshot has them all.
+func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
+	ctx, cancel := context.WithTimeout(ctx, transactTimeout)
+	defer cancel()
+	type sent struct {
+		txn     vtep.Txn
+		pending *ovsdb.Pending
+	}
+	var underway []sent
+	var failed error
+	wait := func() {
+		s := underway[0]
+		underway = underway[1:]
+		results, err := s.pending.Wait(ctx)
+		if err == nil {
+			err = missed(s.txn, results)
+		}
+		var te *ovsdb.TransactError
+		if errors.As(err, &te) && isRefusal(te) {
+			err = &refusedError{s.txn, te}
+		}
+		if failed == nil {
+			failed = err
+		}
+	}
+	for i, txn := range plan.Txns {
+		if failed == nil && i >= patience && len(d.inbox) > 0 {
+			failed = errInterrupted
+		}
+		if failed != nil {
+			break
+		}
+		if len(underway) == window {
+			wait()
+			if failed != nil {
+				break
+			}
+		}
+		underway = append(underway, sent{txn, d.client.TransactAsync(ctx, txn.Ops...)})
+	}
+	for len(underway) > 0 {
+		wait()
+	}
+	return failed
+}
+
+// missed reports an operation that found no row: it vanished after the plan was made.
+func missed(txn vtep.Txn, results []ovsdb.OpResult) error {
+	for i, op := range txn.Ops {
+		switch op.Kind {
+		case ovsdb.OpUpdate, ovsdb.OpMutate, ovsdb.OpDelete:
+			if results[i].Count == 0 {
+				return fmt.Errorf("operation %d: the row in %s is gone: %w", i, op.Table, ovsdb.ErrTimedOut)
+			}
+		}
+	}
+	return nil
+}
+
+// isRefusal tells whether sending the same again would fail again.
+func isRefusal(err *ovsdb.TransactError) bool {
+	for _, other := range []error{
+		ovsdb.ErrTimedOut, ovsdb.ErrNotOwner, ovsdb.ErrCanceled, ovsdb.ErrIO, ovsdb.ErrUnknownDatabase, ovsdb.ErrNotAllowed,
+	} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return true
+}
+
+// blame finds out which subject of a refused transaction is at fault. If an
+// operation failed, it is that operation's. If the commit failed, half of the
+// subjects are held back and the rest tried alone, until one is left.
+func (d *database) blame(r *refusedError) {
+	var subjects []vtep.Subject
+	if r.err.AtCommit || r.err.Index >= len(r.txn.Subjects) {
+		for _, s := range r.txn.Subjects {
+			if s != (vtep.Subject{}) && !slices.Contains(subjects, s) {
+				subjects = append(subjects, s)
+			}
+		}
+	} else {
+		subjects = []vtep.Subject{r.txn.Subjects[r.err.Index]}
+	}
+	if d.poison.narrow(subjects) {
+		return
+	}
+	for _, s := range subjects {
+		d.poison.refuse(s, r.err.Err.Error(), d.now())
+		d.log.Warn("the switch refuses a row; leaving it out for now", "database", d.name,
+			"network", s.Network, "binding", s.Binding.String(), "mac", s.MAC.String(), "error", r.err)
+	}
+}
+
+// untilRetry is how long until something must be looked at without any event.
+func (d *database) untilRetry() time.Duration {
+	next := d.now().Add(time.Hour)
+	if t := d.poison.next(); !t.IsZero() && t.Before(next) {
+		next = t
+	}
+	if !d.dirty.empty() && d.stalledTo.Before(next) && d.stalledTo.After(d.now()) {
+		next = d.stalledTo
+	}
+	return max(next.Sub(d.now()), time.Millisecond)
+}
+
+// retryDue marks the refused subjects whose time has come.
+func (d *database) retryDue() {
+	for _, s := range d.poison.due(d.now()) {
+		d.dirty.network(s.Network)
+	}
+}

@@ -1,0 +1,15 @@
+// Package controller joins what users declare, what the inventory knows and what
+// switches report into what each switch database must hold, feeds it to the
+// agents, and tells how far it has become true.
+//
+// All changes of its state are made by one goroutine ([Controller.Run]); readers
+// (the API, the feeds) see the state between two events, never within one.
+//
+// Guaranteed: what is fed to an agent as ours has been recorded as ours before
+// (Store.Own), and is disowned only when the agent confirmed that it is gone.
+// What is not known (a network that the inventory has not told of, a device that
+// nobody reports) never removes anything.
+//
+// Not guaranteed: that events are kept one by one. Several changes of one network
+// may reach an agent as one.
+package controller

@@ -1,0 +1,143 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+)
+
+const (
+	// maxLearned is how many learned MACs of one database a network takes.
+	maxLearned = 10_000
+	// idle is how long the loop sleeps when no learned MAC has a deadline.
+	idle = time.Hour
+)
+
+// hearLearned takes in what a database's switches learned.
+func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
+	networks := map[string]bool{}
+	if m.Full {
+		for key := range d.learned {
+			networks[key.NetworkID] = true
+		}
+		d.learned = map[fabric.LearnedKey]l2gw.Learned{}
+	}
+	for _, l := range m.Set {
+		d.learned[fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}] = l
+		networks[l.NetworkID] = true
+	}
+	for _, key := range m.Gone {
+		delete(d.learned, key)
+		networks[key.NetworkID] = true
+	}
+	byNetwork := map[string][]l2gw.Host{}
+	for _, l := range m.Set {
+		byNetwork[l.NetworkID] = append(byNetwork[l.NetworkID], l.Host)
+	}
+	gone := map[string][]l2gw.MAC{}
+	for _, key := range m.Gone {
+		gone[key.NetworkID] = append(gone[key.NetworkID], key.MAC)
+	}
+	for id := range networks {
+		n := s.network(id)
+		if n.learned == nil {
+			n.learned = l2gw.NewMACTable(maxLearned)
+			if n.base != nil {
+				n.learned.SetInventory(now, n.base.Hosts)
+			}
+		}
+		if m.Full {
+			s.learnedChanged(n, n.learned.Full(now, d.name, byNetwork[id]))
+		} else {
+			s.learnedChanged(n, n.learned.Delta(now, d.name, byNetwork[id], gone[id]))
+		}
+	}
+	s.wakeFeeds()
+}
+
+// learnedChanged brings the network's segment up to date after its table of
+// learned MACs changed.
+func (s *state) learnedChanged(n *network, ch l2gw.MACChanges) {
+	macs := slices.Clone(ch.Unset)
+	for _, h := range ch.Set {
+		macs = append(macs, h.MAC)
+	}
+	if len(macs) > 0 {
+		s.mergeHosts(n, macs)
+	}
+}
+
+// untilLearnedDeadline is how long until a learned MAC ages or thaws.
+func (c *Controller) untilLearnedDeadline() time.Duration {
+	now := c.opts.Now()
+	next := now.Add(idle)
+	for _, n := range c.state.networks {
+		if n.learned == nil {
+			continue
+		}
+		if t, any := n.learned.Deadline(); any && t.Before(next) {
+			next = t
+		}
+	}
+	return max(next.Sub(now), time.Millisecond)
+}
+
+// ageLearned lets go of what has been silent for long enough.
+func (c *Controller) ageLearned(context.Context) {
+	now := c.opts.Now()
+	c.locked(func() {
+		for _, n := range c.state.networks {
+			if n.learned == nil {
+				continue
+			}
+			if t, any := n.learned.Deadline(); any && !t.After(now) {
+				c.state.learnedChanged(n, n.learned.Advance(now))
+			}
+		}
+		c.state.wakeFeeds()
+	})
+}
+
+// trouble says what is wrong with the network's learned MACs, or "".
+func (n *network) trouble() string {
+	if n.learned == nil {
+		return ""
+	}
+	const most = 3
+	var reasons []string
+	reports := n.learned.Reports()
+	for i, r := range reports {
+		if i == most {
+			reasons = append(reasons, fmt.Sprintf("and %d more", len(reports)-most))
+			break
+		}
+		reasons = append(reasons, r.Reason)
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// learnedHost is what switches learned of a MAC that the inventory does not know.
+func (n *network) learnedHost(mac l2gw.MAC) (l2gw.Host, bool) {
+	if n.learned == nil {
+		return l2gw.Host{}, false
+	}
+	return n.learned.Hosts().Get(mac)
+}
+
+// note says what is wrong with one learned MAC, or "".
+func (n *network) note(mac l2gw.MAC) string {
+	if n == nil || n.learned == nil {
+		return ""
+	}
+	for _, r := range n.learned.Reports() {
+		if r.MAC == mac {
+			return r.Reason
+		}
+	}
+	return ""
+}

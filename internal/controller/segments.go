@@ -1,0 +1,174 @@
+package controller
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/inventory"
+)
+
+// sink hands what the inventory tells to the loop.
+type sink struct{ c *Controller }
+
+// Inventory implements inventory.Sink. It returns once the update is queued.
+func (s sink) Inventory(u inventory.Update) {
+	s.c.post(context.Background(), func(ctx context.Context) { s.c.takeInventory(ctx, u) })
+}
+
+func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {
+	if u.Err != nil {
+		c.log.Warn("the inventory cannot be read; what was known stays in force", "error", u.Err)
+		c.locked(func() { c.state.inventoryError = u.Err })
+		return
+	}
+	s := &c.state
+	affected := map[l2gw.BindingKey]bool{}
+	now := c.opts.Now()
+	c.locked(func() {
+		s.inventoryError = nil
+		first := !s.inventoryRead
+		s.inventoryRead = s.inventoryRead || u.Complete
+		if u.Complete {
+			named := make(map[string]bool, len(u.Changed))
+			for _, ch := range u.Changed {
+				named[ch.Segment.NetworkID] = true
+			}
+			for id, n := range s.networks {
+				if !named[id] && n.base != nil {
+					u.Removed = append(u.Removed, id)
+				}
+			}
+		}
+		for _, id := range u.Removed {
+			s.network(id).base = nil
+			s.remerge(id)
+			s.affects(id, affected)
+		}
+		for _, ch := range u.Changed {
+			n := s.network(ch.Segment.NetworkID)
+			appeared := n.base == nil || n.base.VNI != ch.Segment.VNI
+			s.changeBase(n, ch, now)
+			if appeared {
+				s.affects(n.id, affected)
+			}
+		}
+		if first && s.inventoryRead {
+			// Networks that are bound and that the inventory lacks are known to be gone only now.
+			for id := range s.ofNetwork {
+				if s.gone(id) {
+					s.affects(id, affected)
+				}
+			}
+		}
+		s.wakeFeeds()
+	})
+	c.place(ctx, affected)
+}
+
+func (s *state) affects(network string, keys map[l2gw.BindingKey]bool) {
+	for k := range s.ofNetwork[network] {
+		keys[k] = true
+	}
+}
+
+// changeBase takes in what the inventory says of a network.
+func (s *state) changeBase(n *network, ch inventory.Change, now time.Time) {
+	old := n.base
+	n.base = ch.Segment
+	if n.merged == nil || old == nil || ch.Delta == nil {
+		if n.learned != nil {
+			n.learned.SetInventory(now, n.base.Hosts)
+		}
+		s.remerge(n.id)
+		return
+	}
+	macs := make([]l2gw.MAC, 0, len(ch.Delta.Set)+len(ch.Delta.Removed))
+	for _, h := range ch.Delta.Set {
+		macs = append(macs, h.MAC)
+	}
+	macs = append(macs, ch.Delta.Removed...)
+	if n.learned != nil {
+		n.learned.SetInventory(now, n.base.Hosts)
+	}
+	s.mergeHosts(n, macs)
+}
+
+// remerge makes a network's segment anew, whole, or drops it where it is not
+// bound or not known.
+func (s *state) remerge(id string) {
+	n := s.networks[id]
+	if n == nil {
+		if len(s.ofNetwork[id]) == 0 {
+			return
+		}
+		n = s.network(id)
+	}
+	if n.base == nil || len(s.ofNetwork[id]) == 0 {
+		n.merged = nil
+		if n.base == nil && len(s.ofNetwork[id]) == 0 {
+			delete(s.networks, id)
+		}
+		s.dirty(id, nil)
+		return
+	}
+	hosts := n.base.Hosts
+	if n.learned != nil && n.learned.Hosts().Len() > 0 {
+		txn := hosts.Txn()
+		for mac, h := range n.learned.Hosts().All() {
+			if !n.base.Hosts.Has(mac) {
+				txn.Set(mac, h)
+			}
+		}
+		hosts = txn.Commit()
+	}
+	m := *n.base
+	m.Hosts, m.VTEPs, m.Version = hosts, joinVTEPs(n.base.VTEPs, s.gateways(id)), s.nextVersion()
+	n.merged = &m
+	s.dirty(id, nil)
+}
+
+// mergeHosts brings the named hosts of a network's segment up to date, and its VTEPs.
+func (s *state) mergeHosts(n *network, macs []l2gw.MAC) {
+	if n.merged == nil {
+		return
+	}
+	hosts := n.merged.Hosts.Txn()
+	for _, mac := range macs {
+		if h, ok := n.base.Hosts.Get(mac); ok {
+			hosts.Set(mac, h)
+		} else if h, ok := n.learnedHost(mac); ok {
+			hosts.Set(mac, h)
+		} else {
+			hosts.Delete(mac)
+		}
+	}
+	m := *n.base
+	m.Hosts, m.VTEPs, m.Version = hosts.Commit(), joinVTEPs(n.base.VTEPs, s.gateways(n.id)), s.nextVersion()
+	n.merged = &m
+	if macs == nil {
+		macs = []l2gw.MAC{}
+	}
+	s.dirty(n.id, macs)
+}
+
+// dirty notes for all databases that bind the network which hosts changed; nil for any.
+func (s *state) dirty(network string, macs []l2gw.MAC) {
+	for _, d := range s.databases {
+		if d.feed != nil && (d.bound[network] > 0 || d.feed.holds(network)) {
+			d.feed.network(network).note(macs)
+		}
+	}
+}
+
+// joinVTEPs returns all addresses of both, sorted, each once.
+func joinVTEPs(base, more []netip.Addr) []netip.Addr {
+	if len(more) == 0 {
+		return base
+	}
+	all := slices.Concat(base, more)
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}

@@ -1,0 +1,198 @@
+package controller
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+)
+
+// state is all that the controller knows. It is guarded by Controller.mu.
+type state struct {
+	revision   int64 // of the intent
+	intentRead bool
+	bindings   map[l2gw.BindingKey]l2gw.Binding
+	// The keys of bindings by network id, device name, connection id and gateway id.
+	ofNetwork, ofDevice, ofConnection, ofGateway map[string]map[l2gw.BindingKey]bool
+
+	inventoryRead  bool  // a complete inventory has been told
+	inventoryError error // why it cannot be read now, or nil
+
+	networks  map[string]*network  // those that the inventory knows or that are bound
+	databases map[string]*database // those that an agent reports or that hold rows of ours
+	reporting map[string][]string  // device name → databases that report it, sorted
+
+	version l2gw.Version // the last one given out
+}
+
+// network is a network, its inventory and what the gateways add to it.
+type network struct {
+	id      string
+	base    *l2gw.Segment  // as the inventory tells it; nil if it does not
+	merged  *l2gw.Segment  // base with the gateways' tunnel IPs and learned hosts; nil unless bound and known
+	learned *l2gw.MACTable // what switches learned on it; nil until they did
+}
+
+// database is one OVSDB database: what is there, what must be there, what is ours.
+type database struct {
+	name     string
+	observed l2gw.DatabaseState
+	seen     time.Time // when it was last observed connected, or zero
+	owned    l2gw.Ownership
+	wanted   map[l2gw.BindingKey]l2gw.Binding
+	bound    map[string]int // how many of wanted a network has, by its id
+	feed     *feed          // nil while no agent serves the database
+
+	bindingResults map[l2gw.BindingKey]fabric.BindingResult
+	networkResults map[string]fabric.NetworkResult
+	learned        map[fabric.LearnedKey]l2gw.Learned // what its switches report, as it came
+}
+
+func newState() state {
+	return state{
+		bindings:     map[l2gw.BindingKey]l2gw.Binding{},
+		ofNetwork:    map[string]map[l2gw.BindingKey]bool{},
+		ofDevice:     map[string]map[l2gw.BindingKey]bool{},
+		ofConnection: map[string]map[l2gw.BindingKey]bool{},
+		ofGateway:    map[string]map[l2gw.BindingKey]bool{},
+		networks:     map[string]*network{},
+		databases:    map[string]*database{},
+		reporting:    map[string][]string{},
+		version:      l2gw.Version{Epoch: 1},
+	}
+}
+
+func (s *state) nextVersion() l2gw.Version {
+	s.version.Counter++
+	return s.version
+}
+
+func (s *state) database(name string) *database {
+	d, ok := s.databases[name]
+	if !ok {
+		d = &database{
+			name:           name,
+			observed:       l2gw.DatabaseState{Name: name},
+			owned:          l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}},
+			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
+			bound:          map[string]int{},
+			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
+			networkResults: map[string]fabric.NetworkResult{},
+			learned:        map[fabric.LearnedKey]l2gw.Learned{},
+		}
+		s.databases[name] = d
+	}
+	return d
+}
+
+func (s *state) network(id string) *network {
+	n, ok := s.networks[id]
+	if !ok {
+		n = &network{id: id}
+		s.networks[id] = n
+	}
+	return n
+}
+
+// setBinding takes in a binding or its removal, and keeps the lookups right.
+func (s *state) setBinding(b l2gw.Binding, set bool) {
+	k := b.BindingKey
+	if old, ok := s.bindings[k]; ok {
+		unlist(s.ofNetwork, old.NetworkID, k)
+		unlist(s.ofDevice, k.Device, k)
+		unlist(s.ofConnection, old.ConnectionID, k)
+		unlist(s.ofGateway, old.GatewayID, k)
+		delete(s.bindings, k)
+	}
+	if !set {
+		return
+	}
+	s.bindings[k] = b
+	list(s.ofNetwork, b.NetworkID, k)
+	list(s.ofDevice, k.Device, k)
+	list(s.ofConnection, b.ConnectionID, k)
+	list(s.ofGateway, b.GatewayID, k)
+}
+
+func list(index map[string]map[l2gw.BindingKey]bool, by string, k l2gw.BindingKey) {
+	if index[by] == nil {
+		index[by] = map[l2gw.BindingKey]bool{}
+	}
+	index[by][k] = true
+}
+
+func unlist(index map[string]map[l2gw.BindingKey]bool, by string, k l2gw.BindingKey) {
+	delete(index[by], k)
+	if len(index[by]) == 0 {
+		delete(index, by)
+	}
+}
+
+// gone reports whether a complete inventory lacks the network.
+func (s *state) gone(network string) bool {
+	n := s.networks[network]
+	return s.inventoryRead && (n == nil || n.base == nil)
+}
+
+// home tells which databases a binding belongs on. Usually that is the one that
+// reports the device. While nobody does, it is where the binding has been
+// before: a switch that is away, or has lost its database, keeps what it had.
+// If several databases report the device, only those that had it before keep it.
+func (s *state) home(k l2gw.BindingKey) []string {
+	reporting := s.reporting[k.Device]
+	if len(reporting) == 1 {
+		return reporting
+	}
+	var had []string
+	for name, d := range s.databases {
+		if _, ok := d.owned.Bindings[k]; ok && (len(reporting) == 0 || slices.Contains(reporting, name)) {
+			had = append(had, name)
+		}
+	}
+	slices.Sort(had)
+	return had
+}
+
+// gateways are the tunnel IPs of all devices on which the network is bound.
+func (s *state) gateways(network string) []netip.Addr {
+	devices := map[string]bool{}
+	for k := range s.ofNetwork[network] {
+		devices[k.Device] = true
+	}
+	var ips []netip.Addr
+	for name := range devices {
+		for _, db := range s.reporting[name] {
+			d := s.databases[db]
+			if d.bound[network] == 0 {
+				continue
+			}
+			for _, dev := range d.observed.Devices {
+				if dev.Name == name {
+					ips = append(ips, dev.TunnelIPs...)
+				}
+			}
+		}
+	}
+	return ips
+}
+
+// want takes a binding in, or with nil its removal, and counts the network's.
+func (d *database) want(k l2gw.BindingKey, b *l2gw.Binding) {
+	if old, ok := d.wanted[k]; ok {
+		delete(d.wanted, k)
+		if d.bound[old.NetworkID]--; d.bound[old.NetworkID] == 0 {
+			delete(d.bound, old.NetworkID)
+		}
+	}
+	if b != nil {
+		d.wanted[k] = *b
+		d.bound[b.NetworkID]++
+	}
+}
+
+func cloneOwnership(o l2gw.Ownership) l2gw.Ownership {
+	return l2gw.Ownership{Networks: maps.Clone(o.Networks), Bindings: maps.Clone(o.Bindings)}
+}

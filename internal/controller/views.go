@@ -1,0 +1,155 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+)
+
+// validateTimeout is how long an agent may take to compare a database.
+const validateTimeout = 30 * time.Second
+
+// Network returns what the inventory says of a network.
+// Errors: NotFound if a complete inventory lacks it, Unavailable while there is none.
+func (c *Controller) Network(_ context.Context, id string) (l2gw.Network, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if n := c.state.networks[id]; n != nil && n.base != nil {
+		return describe(n.base), nil
+	}
+	if !c.state.inventoryRead {
+		return l2gw.Network{}, l2gw.ServiceUnavailable("the network inventory", c.state.inventoryError)
+	}
+	return l2gw.Network{}, l2gw.NetworkNotFound(id)
+}
+
+// Networks returns all networks of the inventory, by name and id.
+// Errors: Unavailable while there is no inventory.
+func (c *Controller) Networks(context.Context) ([]l2gw.Network, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.state.inventoryRead {
+		return nil, l2gw.ServiceUnavailable("the network inventory", c.state.inventoryError)
+	}
+	all := make([]l2gw.Network, 0, len(c.state.networks))
+	for _, n := range c.state.networks {
+		if n.base != nil {
+			all = append(all, describe(n.base))
+		}
+	}
+	slices.SortFunc(all, func(a, b l2gw.Network) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return all, nil
+}
+
+func describe(s *l2gw.Segment) l2gw.Network {
+	return l2gw.Network{ID: s.NetworkID, Name: s.Name, VNI: s.VNI, MTU: s.MTU}
+}
+
+// MACs returns the MACs that the switch with this name learned on networks that
+// are bound on it, and those that it must hold; false if no switch has that name.
+func (c *Controller) MACs(device string) ([]l2gw.MACEntry, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	d := c.state.reporter(device)
+	if d == nil {
+		return nil, false
+	}
+	own := map[string]bool{} // tunnel IPs of the database
+	for _, dev := range d.observed.Devices {
+		for _, ip := range dev.TunnelIPs {
+			own[ip.String()] = true
+		}
+	}
+	networks := map[string]bool{}
+	for k, b := range d.wanted {
+		if k.Device == device {
+			networks[b.NetworkID] = true
+		}
+	}
+	var all []l2gw.MACEntry
+	for id := range networks {
+		n := c.state.networks[id]
+		if n == nil || n.merged == nil {
+			continue
+		}
+		for h := range n.merged.Hosts.Values() {
+			if !own[h.VTEP.String()] {
+				all = append(all, l2gw.MACEntry{NetworkID: id, Host: h, Origin: l2gw.MACProgrammed})
+			}
+		}
+	}
+	for key, l := range d.learned {
+		if !networks[key.NetworkID] {
+			continue
+		}
+		e := l2gw.MACEntry{
+			NetworkID: key.NetworkID, Host: l.Host, Origin: l2gw.MACLearned, Note: c.state.networks[key.NetworkID].note(key.MAC),
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b l2gw.MACEntry) int {
+		return cmp.Or(cmp.Compare(a.NetworkID, b.NetworkID), slices.Compare(a.MAC[:], b.MAC[:]), cmp.Compare(a.Origin, b.Origin))
+	})
+	return all, true
+}
+
+// reporter is the database that reports a device, or nil.
+func (s *state) reporter(device string) *database {
+	for _, name := range s.reporting[device] {
+		return s.databases[name]
+	}
+	return nil
+}
+
+// Validate has the agent compare what the device's database should hold with
+// what it holds at this moment. Errors: NotFound if no switch has that name.
+// That there could be no comparison is told in Validation.Error.
+func (c *Controller) Validate(ctx context.Context, device string) (l2gw.Validation, error) {
+	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
+	defer cancel()
+	v := l2gw.Validation{Device: device, CheckedAt: c.opts.Now().UTC()}
+	c.mu.Lock()
+	d := c.state.reporter(device)
+	if d == nil {
+		c.mu.Unlock()
+		return v, l2gw.DeviceNotFound(device)
+	}
+	v.Database = d.name
+	if d.feed == nil {
+		c.mu.Unlock()
+		v.Error = d.away()
+		return v, nil
+	}
+	c.lastDo++
+	id, answer := c.lastDo, make(chan fabric.Done, 1)
+	c.asked[id] = answer
+	d.feed.link.dos = append(d.feed.link.dos, fabric.Do{ID: id, Database: d.name, Command: fabric.CommandValidate})
+	d.feed.link.poke()
+	c.mu.Unlock()
+	defer func() { c.locked(func() { delete(c.asked, id) }) }()
+	select {
+	case done := <-answer:
+		v.CheckedAt, v.Differences, v.Error = done.At.UTC(), done.Differences, done.Error
+	case <-ctx.Done():
+		v.Error = fmt.Sprintf("the agent did not answer: %v", context.Cause(ctx))
+	case <-c.ended:
+		v.Error = "the server is stopping"
+	}
+	return v, nil
+}
+
+func (c *Controller) answer(m fabric.Done) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if ch := c.asked[m.ID]; ch != nil {
+		select {
+		case ch <- m:
+		default: // answered already
+		}
+	}
+}
