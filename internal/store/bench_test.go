@@ -60,7 +60,7 @@ func BenchmarkList1000Gateways(b *testing.B) {
 	s := open(b, sqliteURL(b))
 	in := make([]l2gw.Gateway, 1_000)
 	for i := range in {
-		in[i] = gw(fmt.Sprint("gw", i), "ps1/eth1", "ps1/eth2/5/6")
+		in[i] = gw(fmt.Sprint("gw", i), "ps1/eth1", "ps2/eth1/5/6")
 	}
 	if _, err := s.CreateGateways(b.Context(), in); err != nil {
 		b.Fatal(err)

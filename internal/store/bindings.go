@@ -19,7 +19,7 @@ type BindingChange struct {
 // Revision returns the intent revision: it grows with every write of intent.
 func (s *Store) Revision(ctx context.Context) (int64, error) {
 	row, err := intent(ctx, s.reads)
-	return row.Revision, shown(ctx, err)
+	return row.Revision, s.shown(ctx, err)
 }
 
 func intent(ctx context.Context, db bun.IDB) (row intentRow, err error) {

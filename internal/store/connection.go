@@ -91,7 +91,7 @@ func insertConnection(ctx context.Context, tx bun.Tx, c *l2gw.Connection) ([]l2g
 // Connection returns the connection with this id. Errors: NotFound.
 func (s *Store) Connection(ctx context.Context, id string) (l2gw.Connection, error) {
 	c, err := selectConnection(ctx, s.reads, id)
-	return c, shown(ctx, err)
+	return c, s.shown(ctx, err)
 }
 
 func selectConnection(ctx context.Context, db bun.IDB, id string) (l2gw.Connection, error) {

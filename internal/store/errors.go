@@ -44,14 +44,14 @@ func isDown(err error) bool {
 }
 
 // shown turns an error of the database into one that says to try again later, if that is so.
-func shown(ctx context.Context, err error) error {
+func (s *Store) shown(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	if _, ok := errors.AsType[*l2gw.Error](err); ok {
 		return err
 	}
-	if isBusy(err) || isDown(err) {
+	if s.closed.Load() || isBusy(err) || isDown(err) {
 		return l2gw.ServiceUnavailable("The database", err)
 	}
 	return err

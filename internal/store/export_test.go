@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"testing"
 )
 
 // CheckIntegrity lets SQLite look for damage.
@@ -27,3 +28,16 @@ func (s *Store) CheckIntegrity(ctx context.Context) error {
 
 // KeepLog sets how many revisions the change log keeps.
 func (s *Store) KeepLog(revisions int64) { s.keepLog = revisions }
+
+// Fill leaves SQLite hardly a page to write to.
+func (s *Store) Fill(ctx context.Context, tb testing.TB) {
+	tb.Helper()
+	var pages int
+	if err := s.writes.NewRaw("PRAGMA page_count").Scan(ctx, &pages); err != nil {
+		tb.Fatal(err)
+	}
+	var limit int
+	if err := s.writes.NewRaw(fmt.Sprintf("PRAGMA max_page_count = %d", pages+4)).Scan(ctx, &limit); err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -24,6 +25,8 @@ type Store struct {
 	reads   *bun.DB
 	now     func() time.Time
 	keepLog int64 // revisions that the change log keeps at least
+
+	closed atomic.Bool
 
 	mu          sync.Mutex
 	subscribers map[chan struct{}]bool // guarded by mu
@@ -54,8 +57,9 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	return s, nil
 }
 
-// Close ends all connections. Calls under way fail.
+// Close ends all connections. Later calls, and some of those under way, fail as Unavailable.
 func (s *Store) Close() error {
+	s.closed.Store(true)
 	return errors.Join(s.reads.Close(), s.writes.Close())
 }
 

@@ -43,7 +43,7 @@ func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx bun
 	for delay := 2 * time.Millisecond; ; delay = min(2*delay, 250*time.Millisecond) {
 		err := s.writes.RunInTx(ctx, nil, f)
 		if err == nil || !isBusy(err) || time.Since(start) > patience {
-			return shown(ctx, err)
+			return s.shown(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -55,7 +55,7 @@ func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx bun
 
 // read runs f in a transaction that sees one moment of the database.
 func (s *Store) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return shown(ctx, s.reads.RunInTx(ctx, nil, f))
+	return s.shown(ctx, s.reads.RunInTx(ctx, nil, f))
 }
 
 // found tells a missing row from other failures.
