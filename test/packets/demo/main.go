@@ -77,8 +77,8 @@ one subnet, yet nobody has told the switches that the network and the VLANs belo
 	for _, args := range [][]string{
 		{"create", "rack1", "--device", `name=sw1,interface_names=p1|100`},
 		{"create", "rack2", "--device", `name=sw2,interface_names=q1|100`},
-		{"connection", "create", "rack1", "red"},
-		{"connection", "create", "rack2", "red"},
+		{"connection", "create", "rack1", "red", "--wait"},
+		{"connection", "create", "rack2", "red", "--wait"},
 	} {
 		if err := product.command(ctx, args...); err != nil {
 			return err
@@ -186,7 +186,7 @@ func (p *product) stop() {
 func (p *product) command(ctx context.Context, args ...string) error {
 	fmt.Printf("    $ l2gw %s\n", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, p.binary, args...)
-	cmd.Env = append(os.Environ(), "OS_AUTH_TYPE=none", "OS_ENDPOINT="+p.url)
+	cmd.Env = append(os.Environ(), "OS_ENDPOINT="+p.url)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("l2gw %s: %w: %s", strings.Join(args, " "), err, out)
