@@ -108,7 +108,7 @@ func (s *state) remerge(id string) {
 	}
 	if n.base == nil || len(s.ofNetwork[id]) == 0 {
 		n.merged = nil
-		if n.base == nil && len(s.ofNetwork[id]) == 0 {
+		if n.base == nil && len(s.ofNetwork[id]) == 0 && n.learned == nil {
 			delete(s.networks, id)
 		}
 		s.dirty(id, nil)
