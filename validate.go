@@ -111,7 +111,7 @@ func validateDevices(devices []Device) error {
 	if len(devices) > MaxDevices {
 		return BadAttribute("devices", "%d devices are more than a gateway may have: the limit is %d.", len(devices), MaxDevices)
 	}
-	bindings := 0
+	places := 0
 	seen := make(map[string]bool, len(devices))
 	for _, d := range devices {
 		if d.Name == "" {
@@ -124,11 +124,10 @@ func validateDevices(devices []Device) error {
 			return BadAttribute("devices", "device '%s' is given twice.", d.Name)
 		}
 		seen[d.Name] = true
-		n, err := validateInterfaces(d)
-		if err != nil {
+		if err := validateInterfaces(d); err != nil {
 			return err
 		}
-		if bindings += n; bindings > MaxBindings {
+		if places += d.places(); places > MaxBindings {
 			return BadAttribute("devices", "the interfaces and their segmentation ids are more than a gateway may have: the limit is %d.", MaxBindings)
 		}
 	}
@@ -143,39 +142,52 @@ func validateDevices(devices []Device) error {
 	return nil
 }
 
-// validateInterfaces returns the number of bindings that a connection would make here.
-func validateInterfaces(d Device) (bindings int, err error) {
+func validateInterfaces(d Device) error {
 	if len(d.Interfaces) == 0 {
-		return 0, BadAttribute("devices", "Cannot create a gateway with an empty interfaces.")
+		return BadAttribute("devices", "Cannot create a gateway with an empty interfaces.")
 	}
 	seen := make(map[string]bool, len(d.Interfaces))
 	for _, i := range d.Interfaces {
 		if i.Name == "" {
-			return 0, BadAttribute("devices", "Cannot create a gateway with an empty interface name.")
+			return BadAttribute("devices", "Cannot create a gateway with an empty interface name.")
 		}
 		if why := textFault(i.Name); why != "" {
-			return 0, BadAttribute("devices", "interface name: %s", why)
+			return BadAttribute("devices", "interface name: %s", why)
 		}
 		if seen[i.Name] {
-			return 0, BadAttribute("devices", "interface '%s' of device '%s' is given twice.", i.Name, d.Name)
+			return BadAttribute("devices", "interface '%s' of device '%s' is given twice.", i.Name, d.Name)
 		}
 		seen[i.Name] = true
 		vlans := make(map[VLAN]bool, len(i.VLANs))
 		for _, v := range i.VLANs {
 			if v > MaxVLAN {
-				return 0, SegmentationIDOutOfRange()
+				return SegmentationIDOutOfRange()
 			}
 			if vlans[v] {
-				return 0, BadAttribute("devices", "segmentation_id %d of interface '%s' of device '%s' is given twice.", v, i.Name, d.Name)
+				return BadAttribute("devices", "segmentation_id %d of interface '%s' of device '%s' is given twice.", v, i.Name, d.Name)
 			}
 			vlans[v] = true
 		}
-		bindings += max(1, len(i.VLANs))
 	}
-	return bindings, nil
+	return nil
 }
 
 // ownVLANs reports whether the device brings its VLANs; its interfaces agree on that.
 func (d *Device) ownVLANs() bool {
 	return len(d.Interfaces) > 0 && len(d.Interfaces[0].VLANs) > 0
+}
+
+func (d *Device) places() (n int) {
+	for _, i := range d.Interfaces {
+		n += max(1, len(i.VLANs))
+	}
+	return n
+}
+
+// Places is the number of bindings that each connection of g makes.
+func (g *Gateway) Places() (n int) {
+	for i := range g.Devices {
+		n += g.Devices[i].places()
+	}
+	return n
 }

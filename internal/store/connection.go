@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"l2gw"
 
@@ -27,11 +28,13 @@ func (s *Store) CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.C
 	return created[0], nil
 }
 
-// CreateConnections makes all of these connections, or none. See [Store.CreateConnection].
+// CreateConnections makes all of these connections, or none. Together they may
+// make [l2gw.MaxBindings] bindings. See [Store.CreateConnection].
 func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connection) ([]l2gw.Connection, error) {
 	now := s.now()
-	created := make([]l2gw.Connection, len(connections))
-	for i, c := range connections {
+	created := slices.Clone(connections)
+	for i := range created {
+		c := &created[i]
 		if err := c.Validate(); err != nil {
 			return nil, err
 		}
@@ -39,7 +42,6 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 		if c.VLAN != nil {
 			c.VLAN = new(*c.VLAN)
 		}
-		created[i] = c
 	}
 	if len(created) == 0 {
 		return nil, nil
@@ -47,11 +49,13 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
 		var wanted []l2gw.Binding
 		for i := range created {
-			bindings, err := insertConnection(ctx, tx, &created[i])
+			more, err := insertConnection(ctx, tx, &created[i])
 			if err != nil {
 				return err
 			}
-			wanted = append(wanted, bindings...)
+			if wanted = append(wanted, more...); len(wanted) > l2gw.MaxBindings {
+				return l2gw.InvalidInput("connections created together may bind %d segmentation ids of interfaces at most.", l2gw.MaxBindings)
+			}
 		}
 		return rebind(ctx, tx, revision, nil, wanted)
 	})
@@ -61,7 +65,7 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 	return created, nil
 }
 
-// insertConnection checks a connection, adds it, and returns the bindings that it wants.
+// insertConnection adds a connection and returns the bindings that it is to have.
 func insertConnection(ctx context.Context, tx bun.Tx, c *l2gw.Connection) ([]l2gw.Binding, error) {
 	g, err := selectGateway(ctx, tx, c.GatewayID)
 	if l2gw.ErrorCode(err) == l2gw.NotFound && c.VLAN == nil {

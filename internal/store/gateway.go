@@ -27,14 +27,19 @@ func (s *Store) CreateGateway(ctx context.Context, g l2gw.Gateway) (l2gw.Gateway
 	return created[0], nil
 }
 
-// CreateGateways adds all of these gateways, or none. See [Store.CreateGateway].
+// CreateGateways adds all of these gateways, or none. Together they may have
+// [l2gw.MaxBindings] places. See [Store.CreateGateway].
 func (s *Store) CreateGateways(ctx context.Context, gateways []l2gw.Gateway) ([]l2gw.Gateway, error) {
 	now := s.now()
 	created := make([]l2gw.Gateway, len(gateways))
 	rows := make([]gatewayRow, len(gateways))
+	places := 0
 	for i := range gateways {
 		if err := gateways[i].Validate(); err != nil {
 			return nil, err
+		}
+		if places += gateways[i].Places(); places > l2gw.MaxBindings {
+			return nil, l2gw.InvalidInput("gateways created together may have %d interfaces and segmentation ids at most.", l2gw.MaxBindings)
 		}
 		g := gateways[i].Clone()
 		g.ID, g.CreatedAt, g.UpdatedAt, g.Revision = newID(), now, now, 1

@@ -23,6 +23,7 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 	}{
 		{"what is created is shown and listed in the order of creation", createShowList},
 		{"a bulk create is all or nothing", bulk},
+		{"a bulk of connections is all or nothing", bulkConnections},
 		{"a gateway in use stays", inUse},
 		{"an update rebinds only its own gateway, atomically", updateRebinds},
 		{"an update that changes nothing writes nothing", updateNothing},
@@ -183,6 +184,55 @@ func bulk(t *testing.T, s *store.Store) {
 		t.Fatal(err)
 	}
 	equal(t, list, created)
+
+	var huge []l2gw.Gateway
+	for range 6 {
+		g := gw("huge", "ps1/eth1/0")
+		for v := l2gw.VLAN(1); v < 2_000; v++ {
+			g.Devices[0].Interfaces[0].VLANs = append(g.Devices[0].Interfaces[0].VLANs, v)
+		}
+		huge = append(huge, g)
+	}
+	_, err = s.CreateGateways(t.Context(), huge)
+	wantError(t, err, l2gw.Invalid, "InvalidInput")
+	if !strings.Contains(err.Error(), "10000") {
+		t.Errorf("the error does not name the limit: %v", err)
+	}
+}
+
+func bulkConnections(t *testing.T, s *store.Store) {
+	g := mustGateway(t, s, gw("a", "ps1/eth1", "ps2/eth1"))
+	connection := func(network string, v l2gw.VLAN) l2gw.Connection {
+		return l2gw.Connection{GatewayID: g.ID, NetworkID: network, VLAN: &v}
+	}
+	before, _ := s.Revision(t.Context())
+	for _, test := range []struct {
+		second l2gw.Connection
+		code   l2gw.Code
+		kind   string
+	}{
+		{connection("n1", 6), l2gw.Conflict, "L2GatewayConnectionExists"},
+		{connection("n2", 5), l2gw.Conflict, "L2GatewayDuplicateSegmentationID"},
+		{connection("n2", 4095), l2gw.Invalid, "InvalidInput"},
+	} {
+		_, err := s.CreateConnections(t.Context(), []l2gw.Connection{connection("n1", 5), test.second})
+		wantError(t, err, test.code, test.kind)
+	}
+	if after, got := bindings(t, s); after != before || len(got) != 0 {
+		t.Fatalf("a refused request left %v, revision %d to %d", got, before, after)
+	}
+	created, err := s.CreateConnections(t.Context(), []l2gw.Connection{connection("n1", 5), connection("n2", 6)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.Connections(t.Context(), store.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, list, created)
+	if after, got := bindings(t, s); after != before+1 || len(got) != 4 {
+		t.Fatalf("bound %v, revision %d to %d", got, before, after)
+	}
 }
 
 func inUse(t *testing.T, s *store.Store) {
