@@ -36,7 +36,8 @@ type FileOptions struct {
 	// keeps them in memory alone. No other process may write this file.
 	LastGood string
 	// Interval is how often the file is looked at; 200 ms if zero. A file is read
-	// once it has rested for an interval, so that no half-written one is believed.
+	// once it has rested for an interval, so that no half-written one is believed;
+	// at the start at once if there is nothing that it could take away.
 	Interval time.Duration
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
@@ -110,7 +111,8 @@ func (f *File) look() {
 	if f.read != nil && same(f.read, info) && f.rested < reread {
 		return
 	}
-	rested := f.last != nil && same(f.last, info) || time.Since(info.ModTime()) > f.opts.Interval
+	rested := f.last != nil && same(f.last, info) || time.Since(info.ModTime()) > f.opts.Interval ||
+		!f.started && f.last == nil && f.nothingToLose()
 	f.last = info
 	if f.unsettled++; !rested && f.unsettled < patience {
 		return
@@ -125,6 +127,18 @@ func (f *File) look() {
 	}
 	f.read, f.unsettled, f.rested = info, 0, 0
 	f.take(text)
+}
+
+// nothingToLose reports whether the file may be believed at the start even if it
+// was written this moment: nothing was known before that a half-written one
+// could take away, or it says what was known.
+func (f *File) nothingToLose() bool {
+	known, err := os.ReadFile(f.opts.LastGood)
+	if f.opts.LastGood == "" || errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	text, terr := os.ReadFile(f.opts.Path)
+	return err == nil && terr == nil && bytes.Equal(known, text)
 }
 
 var errMoved = errors.New("the file changed while it was read")

@@ -448,6 +448,38 @@ func TestTheLastGoodContentsOutliveARestart(t *testing.T) {
 	}
 }
 
+// A process that starts must not keep its users waiting for a file to rest,
+// unless a half-written one could take something away.
+func TestAtTheStartAFreshFileIsReadAtOnceIfItCanTakeNothingAway(t *testing.T) {
+	path, text, more := onePort(t)
+	good := filepath.Join(t.TempDir(), "good")
+	for _, row := range []struct {
+		known, text string
+		atOnce      bool
+	}{{"", text, true}, {text, text, true}, {more, text, false}} {
+		os.Remove(good)
+		if row.known != "" {
+			write(t, good, row.known)
+		}
+		write(t, path, row.text)
+		now := time.Now().Add(time.Hour) // fresh, however slow this machine is
+		if err := os.Chtimes(path, now, now); err != nil {
+			t.Fatal(err)
+		}
+		sink := &mirror{t: t}
+		f := NewFile(FileOptions{Path: path, LastGood: good, Logger: slog.New(slog.DiscardHandler)})
+		f.sink = sink
+		f.look()
+		if got := sink.segments != nil; got != row.atOnce {
+			t.Errorf("known %q: read at once: %v, want %v", row.known, got, row.atOnce)
+		}
+		f.look()
+		if sink.segments == nil {
+			t.Errorf("known %q: not read when it rested", row.known)
+		}
+	}
+}
+
 func TestWithoutAGoodFileThereIsOnlyTheError(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
