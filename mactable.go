@@ -90,7 +90,7 @@ type macEntry struct {
 	frozenUntil time.Time
 }
 
-// MACChanges is what one call changed of [MACTable.Hosts].
+// MACChanges is what one call changed of [MACTable.Hosts], what fell due with it included.
 type MACChanges struct {
 	Set   []Host // new, moved or with other addresses
 	Unset []MAC
@@ -118,6 +118,17 @@ func (t *MACTable) SetInventory(now time.Time, hosts cow.Map[MAC, Host]) MACChan
 	t.begin(now)
 	t.inventory = hosts
 	for mac := range t.entries {
+		t.settle(mac)
+	}
+	return t.end()
+}
+
+// UpdateInventory is [MACTable.SetInventory] for a caller who knows which MACs
+// differ from the inventory before: it looks at no others.
+func (t *MACTable) UpdateInventory(now time.Time, hosts cow.Map[MAC, Host], changed []MAC) MACChanges {
+	t.begin(now)
+	t.inventory = hosts
+	for _, mac := range changed {
 		t.settle(mac)
 	}
 	return t.end()

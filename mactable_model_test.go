@@ -343,6 +343,7 @@ func TestLearnedMACsFollowTheRulesInAnyHistory(t *testing.T) {
 			},
 			"inventory": func(t *rapid.T) {
 				model.at(now)
+				old := model.inventory
 				model.inventory = map[l2gw.MAC]l2gw.Host{}
 				var m cow.Map[l2gw.MAC, l2gw.Host]
 				for _, h := range hostsOf(anyDB.Draw(t, "db"), 3).Draw(t, "hosts") {
@@ -352,7 +353,18 @@ func TestLearnedMACsFollowTheRulesInAnyHistory(t *testing.T) {
 				for _, x := range slices.Collect(maps.Keys(model.places)) {
 					model.judge(x)
 				}
-				check(table.SetInventory(now, m))
+				if rapid.Bool().Draw(t, "whole") {
+					check(table.SetInventory(now, m))
+					return
+				}
+				var changed []l2gw.MAC
+				for n := range byte(8) {
+					was, had := old[mac(n)]
+					if is, has := model.inventory[mac(n)]; had != has || !was.Equal(is) {
+						changed = append(changed, mac(n))
+					}
+				}
+				check(table.UpdateInventory(now, m, changed))
 			},
 			"forget": func(t *rapid.T) {
 				db := anyDB.Draw(t, "db")

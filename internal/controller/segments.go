@@ -91,7 +91,11 @@ func (s *state) changeBase(n *network, ch inventory.Change, now time.Time) {
 	}
 	macs = append(macs, ch.Delta.Removed...)
 	if n.learned != nil {
-		n.learned.SetInventory(now, n.base.Hosts)
+		c := n.learned.UpdateInventory(now, n.base.Hosts, macs)
+		macs = append(macs, c.Unset...) // others may have fallen due with it
+		for _, h := range c.Set {
+			macs = append(macs, h.MAC)
+		}
 	}
 	s.mergeHosts(n, macs)
 }
