@@ -75,8 +75,8 @@ one subnet, yet nobody has told the switches that the network and the VLANs belo
 
 	say("Two gateways are declared, which are ports of switches, and the network is connected to both:")
 	for _, args := range [][]string{
-		{"create", "rack1", "--device", `name=sw1,interface_names=p1|100`},
-		{"create", "rack2", "--device", `name=sw2,interface_names=q1|100`},
+		{"create", "rack1", "--device", `name=sw1,interface_names=p1|100`, "-c", "ID", "-c", "Name"},
+		{"create", "rack2", "--device", `name=sw2,interface_names=q1|100`, "-c", "ID", "-c", "Name"},
 		{"connection", "create", "rack1", "red", "--wait"},
 		{"connection", "create", "rack2", "red", "--wait"},
 	} {
@@ -111,7 +111,8 @@ one subnet, yet nobody has told the switches that the network and the VLANs belo
 	if err := product.shows(ctx, lab.GW1, packets.BM3.MAC); err != nil {
 		return err
 	}
-	return product.command(ctx, "list")
+	say("And whether each switch holds all that it should:")
+	return product.command(ctx, "validate")
 }
 
 func say(format string, args ...any) { fmt.Printf("\n"+format+"\n\n", args...) }
@@ -184,7 +185,14 @@ func (p *product) stop() {
 
 // command shows a command and carries it out.
 func (p *product) command(ctx context.Context, args ...string) error {
-	fmt.Printf("    $ l2gw %s\n", strings.Join(args, " "))
+	fmt.Print("    $ l2gw")
+	for _, arg := range args {
+		if strings.Contains(arg, "|") {
+			arg = "'" + arg + "'"
+		}
+		fmt.Print(" ", arg)
+	}
+	fmt.Println()
 	cmd := exec.CommandContext(ctx, p.binary, args...)
 	cmd.Env = append(os.Environ(), "OS_ENDPOINT="+p.url)
 	out, err := cmd.CombinedOutput()
@@ -195,19 +203,18 @@ func (p *product) command(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// shows waits until a switch holds a MAC and shows its unicast rows.
+// shows waits until a switch holds a MAC and shows its remote rows.
 func (p *product) shows(ctx context.Context, g *packets.Gateway, mac string) error {
-	return p.until(ctx, func() error {
-		rows, err := g.Dump(ctx, "Ucast_Macs_Remote", "MAC", "ipaddr")
+	if err := p.until(ctx, func() error {
+		rows, err := g.Dump(ctx, "Ucast_Macs_Remote", "MAC")
 		if err == nil && !strings.Contains(rows, mac) {
 			err = fmt.Errorf("%s has no row for %s:\n%s", g.Device, mac, rows)
 		}
-		if err == nil {
-			fmt.Println("    $ ovsdb-client dump tcp:" + g.TCP + " hardware_vtep Ucast_Macs_Remote MAC ipaddr")
-			fmt.Println(indent(rows))
-		}
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	return p.command(ctx, "dump", "tcp:"+g.TCP, "Logical_Switch", "Mcast_Macs_Remote", "Ucast_Macs_Remote")
 }
 
 func indent(text string) string {
