@@ -21,7 +21,7 @@ import (
 
 // world is the API over a real store, and a controller that says what the test puts in.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 	store   *store.Store
 	log     *bytes.Buffer
@@ -86,7 +86,7 @@ const (
 	none = "00000000-0000-0000-0000-000000000000"
 )
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	st, err := store.Open(t.Context(), "sqlite:///"+filepath.Join(t.TempDir(), "l2gw.db"))
 	if err != nil {
@@ -109,11 +109,16 @@ func newWorld(t *testing.T) *world {
 		}, {Name: "ovsdb2", Error: "connection refused"}},
 	}
 	w := &world{t: t, store: st, ctl: ctl, log: &bytes.Buffer{}}
+	w.serve(st)
+	return w
+}
+
+// serve puts the API before a store.
+func (w *world) serve(st api.Store) {
 	w.handler = api.New(api.Options{
-		Store: st, Status: ctl, Networks: ctl, Devices: ctl,
+		Store: st, Status: w.ctl, Networks: w.ctl, Devices: w.ctl,
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
-	return w
 }
 
 // request sends a request as it comes over the wire and returns the answer.

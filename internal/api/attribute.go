@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ func (t table[T]) find(name string) *attribute[T] {
 func (t table[T]) decodePost(item map[string]any) (values, error) {
 	project, hasProject := item["project_id"]
 	tenant, hasTenant := item["tenant_id"]
-	if hasProject && hasTenant && project != tenant {
+	if hasProject && hasTenant && !reflect.DeepEqual(project, tenant) { // lists and objects do not compare
 		return nil, badRequest("'project_id' and 'tenant_id' do not match")
 	}
 	if err := t.checkNames(item); err != nil {

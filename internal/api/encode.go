@@ -19,15 +19,6 @@ type member struct {
 	value any
 }
 
-func (o object) get(name string) (any, bool) {
-	for _, m := range o {
-		if m.name == name {
-			return m.value, true
-		}
-	}
-	return nil, false
-}
-
 // appendJSON appends v, which is made of the types below and nothing else.
 func appendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {

@@ -151,6 +151,7 @@ func TestWhatIsWrongWithAGatewayIsSaid(t *testing.T) {
 		"tenant number":           {with(`"tenant_id": 5`), 400, bad, "Invalid input for tenant_id. Reason: '5' is not a valid string."},
 		"two owners":              {with(`"tenant_id": "t1", "project_id": "p1"`), 400, bad, "'project_id' and 'tenant_id' do not match"},
 		"two owners, odd":         {with(`"tenant_id": [], "project_id": {}`), 400, bad, "'project_id' and 'tenant_id' do not match"},
+		"two owners, odder":       {with(`"tenant_id": {}, "project_id": {}`), 400, bad, "Invalid input for tenant_id. Reason: '{}' is not a valid string."},
 		"empty body":              {``, 400, bad, "Resource body required"},
 		"empty object":            {`{}`, 400, bad, "Resource body required"},
 		"empty list":              {`[]`, 400, bad, "Resource body required"},

@@ -1,0 +1,56 @@
+package api_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAsMuchAsAGatewayMayHaveIsAnsweredInTimeAndMoreIsRefusedByName(t *testing.T) {
+	const limit = 5 * time.Second // the promise is one second; machines that test are slow
+	w := newWorld(t)
+	var devices []string
+	for d := range 1001 {
+		var ports []string
+		for p := range 10 {
+			ports = append(ports, fmt.Sprintf(`{"name":"eth%d"}`, p))
+		}
+		devices = append(devices, fmt.Sprintf(`{"device_name":"sw%d","interfaces":[%s]}`, d, strings.Join(ports, ",")))
+	}
+	timed := func(what string, f func()) {
+		t.Helper()
+		began := time.Now()
+		f()
+		took := time.Since(began)
+		t.Logf("%s: %s", what, took)
+		if took > limit {
+			t.Errorf("%s took %s", what, took)
+		}
+	}
+	body := func(devices []string) string {
+		return `{"l2_gateway":{"name":"big","devices":[` + strings.Join(devices, ",") + `]}}`
+	}
+	var gateway, connection string
+	timed(fmt.Sprintf("%d devices with 10 interfaces each", bigGateway), func() {
+		gateway = w.do(201, "POST", "/v2.0/l2-gateways", body(devices[:bigGateway]))["l2_gateway"].(map[string]any)["id"].(string)
+	})
+	timed("its bindings", func() { connection = w.connection(gateway, net1, "5") })
+	timed("showing them", func() { w.do(200, "GET", connectionsPath+"/"+connection, "") })
+	timed("changing one device", func() {
+		w.do(200, "PUT", "/v2.0/l2-gateways/"+gateway, `{"l2_gateway":{"devices":[{"device_name":"sw7","interfaces":[{"name":"eth99"}]}]}}`)
+	})
+	timed("removing them", func() { w.do(204, "DELETE", connectionsPath+"/"+connection, "") })
+	timed("one device more than the limit", func() {
+		w.refused(400, "HTTPBadRequest", badDevices+"1001 devices are more than a gateway may have: the limit is 1000.", "POST", "/v2.0/l2-gateways", body(devices))
+	})
+	var vlans []string
+	for v := range 4095 {
+		vlans = append(vlans, fmt.Sprint(v))
+	}
+	port := `"segmentation_id":[` + strings.Join(vlans, ",") + `]}`
+	timed("too many VLANs", func() {
+		w.refused(400, "HTTPBadRequest", badDevices+"the interfaces and their segmentation ids are more than a gateway may have: the limit is 10000.", "POST", "/v2.0/l2-gateways",
+			`{"l2_gateway":{"devices":[{"device_name":"ps1","interfaces":[{"name":"eth1",`+port+`,{"name":"eth2",`+port+`,{"name":"eth3",`+port+`]}]}}`)
+	})
+}
