@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"testing"
+
+	"github.com/uptrace/bun"
 )
 
 // CheckIntegrity lets SQLite look for damage.
@@ -40,4 +42,18 @@ func (s *Store) Fill(ctx context.Context, tb testing.TB) {
 	if err := s.writes.NewRaw(fmt.Sprintf("PRAGMA max_page_count = %d", pages+4)).Scan(ctx, &limit); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// Pragma returns the value of a setting on both sides.
+func (s *Store) Pragma(ctx context.Context, tb testing.TB, name string) map[string]string {
+	tb.Helper()
+	values := map[string]string{}
+	for side, db := range map[string]*bun.DB{"writing": s.writes, "reading": s.reads} {
+		var v string
+		if err := db.NewRaw("PRAGMA "+name).Scan(ctx, &v); err != nil {
+			tb.Fatal(err)
+		}
+		values[side] = v
+	}
+	return values
 }

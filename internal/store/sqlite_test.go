@@ -150,3 +150,22 @@ func TestAClosedStoreIsUnavailable(t *testing.T) {
 	_, _, err = s.Bindings(t.Context())
 	wantError(t, err, l2gw.Unavailable, "ServiceUnavailable")
 }
+
+// What survives a loss of power cannot be tried here; what SQLite documents it by can.
+func TestCommitsAreOnDiskWhenTheyReturn(t *testing.T) {
+	s := open(t, sqliteURL(t))
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal",
+		"synchronous":  "2", // FULL: in WAL mode every commit is synced
+		"foreign_keys": "1",
+	} {
+		for side, got := range s.Pragma(t.Context(), t, pragma) {
+			if got != want {
+				t.Errorf("%s is %s on the %s side, want %s", pragma, got, side, want)
+			}
+		}
+	}
+	if got := s.Pragma(t.Context(), t, "query_only"); got["reading"] != "1" || got["writing"] != "0" {
+		t.Errorf("query_only: %v", got)
+	}
+}
