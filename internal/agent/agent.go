@@ -76,7 +76,7 @@ func New(o Options) (*Agent, error) {
 		}
 		a.databases[db.Name] = &database{
 			name: db.Name, opts: db, agent: o.Name, log: o.Logger, now: o.Now, client: client,
-			inbox: make(chan fabric.ToAgent, inboxSize), replica: fabric.NewReplica(), told: newTold(),
+			inbox: make(chan fabric.ToAgent, inboxSize), replica: fabric.NewReplica(), waiting: map[string]time.Time{}, told: newTold(),
 		}
 	}
 	return a, nil

@@ -43,6 +43,9 @@ type database struct {
 	stalls    int       // passes in a row that came to no end
 	stalledTo time.Time // no pass before then
 	syncedAt  time.Time
+	// Logical switches of ours that can only be removed once the switch has
+	// withdrawn its own rows, and since when they wait.
+	waiting map[string]time.Time
 	lastError string // why the last pass failed, or ""
 
 	seen   []l2gw.DeviceState // as of the tables seenIn

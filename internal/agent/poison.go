@@ -26,6 +26,7 @@ type poisoned struct {
 type poison struct {
 	refused  map[vtep.Subject]*poisoned
 	heldBack map[vtep.Subject]bool
+	culprits int // how many single subjects were found in this search
 }
 
 // blocked tells a plan what to leave out.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"l2gw/internal/vtep"
@@ -21,8 +22,13 @@ const (
 	// rest: somebody else may be writing against us.
 	maxPasses = 50
 	maxStall  = 30 * time.Second
+	// maxCulprits is how many single rows are searched for in one go.
+	maxCulprits = 3
 	// transactTimeout bounds how long a switch may take to answer one transaction.
 	transactTimeout = 60 * time.Second
+	// overdueAfter is how long a switch may take to withdraw its own rows of a
+	// logical switch before that is reported.
+	overdueAfter = 15 * time.Minute
 )
 
 // outcome is how an attempt ended.
@@ -63,7 +69,8 @@ func (d *database) reconcile(ctx context.Context) error {
 // converge plans and applies until a plan for the scope is empty.
 func (d *database) converge(ctx context.Context, scope vtep.Scope) outcome {
 	again := true // a refused transaction may have met a change that we had not seen
-	for range maxPasses {
+	d.poison.culprits = 0
+	for passes := 0; passes < maxPasses; passes++ {
 		snap := d.client.Snapshot()
 		plan := d.plan(snap, scope)
 		if len(plan.Txns) == 0 {
@@ -86,6 +93,7 @@ func (d *database) converge(ctx context.Context, scope vtep.Scope) outcome {
 			again = false
 		case errors.As(err, &refused):
 			d.blame(refused)
+			passes = 0 // each time, less is left to blame
 		default:
 			d.lastError = err.Error()
 			d.log.Warn("a transaction failed; looking at everything again", "database", d.name, "error", err)
@@ -95,6 +103,36 @@ func (d *database) converge(ctx context.Context, scope vtep.Scope) outcome {
 	d.lastError = fmt.Sprintf("%d passes and still not as it should be: does something else write to this database?", maxPasses)
 	d.log.Warn(d.lastError, "database", d.name)
 	return outcomeStalled
+}
+
+// noteWaiting keeps account of the logical switches that wait for the switch.
+func (d *database) noteWaiting(scope vtep.Scope, plan *vtep.Plan) {
+	for id := range d.waiting {
+		if covers(scope, vtep.Subject{Network: id}) && !slices.Contains(plan.Waiting, id) {
+			delete(d.waiting, id)
+		}
+	}
+	for _, id := range plan.Waiting {
+		if _, known := d.waiting[id]; !known {
+			d.waiting[id] = d.now()
+		}
+	}
+}
+
+// overdue says which logical switches have waited for too long, or "".
+func (d *database) overdue() string {
+	var ids []string
+	for id, since := range d.waiting {
+		if d.now().Sub(since) >= overdueAfter {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	return fmt.Sprintf("logical switches that are not wanted any more cannot be removed: for %v the switch has kept local rows of %s",
+		overdueAfter, strings.Join(ids, ", "))
 }
 
 func (d *database) plan(snap *ovsdb.Snapshot, scope vtep.Scope) *vtep.Plan {
@@ -198,7 +236,9 @@ func isRefusal(err *ovsdb.TransactError) bool {
 
 // blame finds out which subject of a refused transaction is at fault. If an
 // operation failed, it is that operation's. If the commit failed, half of the
-// subjects are held back and the rest tried alone, until one is left.
+// subjects are held back and the rest tried alone, until one is left; after a
+// few of those it is no longer single rows that are at fault (a table may be
+// full), and all that is refused together is left out together.
 func (d *database) blame(r *refusedError) {
 	var subjects []vtep.Subject
 	if r.err.AtCommit || r.err.Index >= len(r.txn.Subjects) {
@@ -210,14 +250,15 @@ func (d *database) blame(r *refusedError) {
 	} else {
 		subjects = []vtep.Subject{r.txn.Subjects[r.err.Index]}
 	}
-	if d.poison.narrow(subjects) {
+	if d.poison.culprits < maxCulprits && d.poison.narrow(subjects) {
 		return
 	}
+	d.poison.culprits++
 	for _, s := range subjects {
 		d.poison.refuse(s, r.err.Err.Error(), d.now())
-		d.log.Warn("the switch refuses a row; leaving it out for now", "database", d.name,
-			"network", s.Network, "binding", s.Binding.String(), "mac", s.MAC.String(), "error", r.err)
 	}
+	d.log.Warn("the switch refuses rows; leaving them out for now", "database", d.name,
+		"rows", len(subjects), "first", fmt.Sprintf("%+v", subjects[0]), "error", r.err)
 }
 
 // untilRetry is how long until something must be looked at without any event.

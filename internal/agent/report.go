@@ -79,7 +79,7 @@ func (d *database) state(snap *ovsdb.Snapshot, st ovsdb.State) l2gw.DatabaseStat
 	case !ok:
 		s.Error = why
 	default:
-		s.Error = d.lastError
+		s.Error = cmp.Or(d.lastError, d.overdue())
 	}
 	s.InSync = ok && d.dirty.empty() && d.lastError == "" && len(d.poison.refused) == 0
 	if !s.Connected {
@@ -140,6 +140,7 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 	now := d.now()
 	d.confirmedAt, d.confirmedScope = snap, scope
 	d.poison.heal(scope, now)
+	d.noteWaiting(scope, plan)
 	d.syncedAt, d.lastError = now, ""
 	d.told.stateDue = true
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -143,8 +144,13 @@ func (p *planner) ports() *ports {
 // readRoom finds out how many more MACs the switch takes.
 func (p *planner) readRoom() {
 	p.room = int(^uint(0) >> 1)
-	if limit := p.intent.Options.MaxMACs; limit > 0 {
-		p.room = max(0, limit-p.snap.Table(tableUcastRemote).Len())
+	macs := p.snap.Table(tableUcastRemote)
+	limit := int64(p.intent.Options.MaxMACs)
+	if macs != nil && (limit == 0 || macs.Layout().Table.MaxRows < limit) {
+		limit = macs.Layout().Table.MaxRows // what the switch's schema says of itself
+	}
+	if limit > 0 && limit < math.MaxInt64 {
+		p.room = max(0, int(limit)-macs.Len())
 		p.fullFor = fmt.Sprintf("at most %d MACs fit", limit)
 	}
 	var full []string

@@ -11,8 +11,8 @@ import (
 	"l2gw/test/product"
 )
 
-// oldSchema is Debian's hardware_vtep schema without what came after version 1.3.0.
-func oldSchema(t testing.TB) []byte {
+// editSchema is Debian's hardware_vtep schema with changes.
+func editSchema(t testing.TB, edit func(tables map[string]any)) []byte {
 	t.Helper()
 	b, err := os.ReadFile(ovsdbd.VTEPSchema)
 	if err != nil {
@@ -22,22 +22,26 @@ func oldSchema(t testing.TB) []byte {
 	if err := json.Unmarshal(b, &schema); err != nil {
 		t.Fatal(err)
 	}
-	schema["version"] = "1.3.0"
 	delete(schema, "cksum")
-	tables := schema["tables"].(map[string]any)
-	delete(tables, "ACL")
-	delete(tables, "ACL_entry")
-	for _, x := range tables {
-		columns := x.(map[string]any)["columns"].(map[string]any)
-		for _, c := range []string{"replication_mode", "other_config", "acl_bindings", "acl_binding", "LR_fault_status"} {
-			delete(columns, c)
-		}
-	}
-	b, err = json.Marshal(schema)
-	if err != nil {
+	edit(schema["tables"].(map[string]any))
+	if b, err = json.Marshal(schema); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// oldSchema lacks what came after version 1.3.0.
+func oldSchema(t testing.TB) []byte {
+	return editSchema(t, func(tables map[string]any) {
+		delete(tables, "ACL")
+		delete(tables, "ACL_entry")
+		for _, x := range tables {
+			columns := x.(map[string]any)["columns"].(map[string]any)
+			for _, c := range []string{"replication_mode", "other_config", "acl_bindings", "acl_binding", "LR_fault_status"} {
+				delete(columns, c)
+			}
+		}
+	})
 }
 
 func TestAnOldSwitchGetsBindingsAndUnicastRowsAndSaysWhatItLacks(t *testing.T) {

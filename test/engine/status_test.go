@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"l2gw/test/ovsdbd"
+	"l2gw/test/product"
+)
+
+func TestAConnectionToASwitchThatNobodyKnowsIsPendingUntilItComes(t *testing.T) {
+	s := ovsdbd.Start(t, ovsdbd.Options{})
+	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
+	c := p.Connect(gw, netA, "100")
+	if reason := p.WaitStatus(c, "PENDING"); !strings.Contains(reason, "ps1") {
+		t.Errorf("the reason does not name the switch: %q", reason)
+	}
+	fill(s)
+	p.WaitStatus(c, "ACTIVE")
+	waitFor(t, s, wantA())
+}
+
+func TestASwitchThatIsAwayLeavesTheLastWordAndSaysSinceWhen(t *testing.T) {
+	s, p, conns := connected(t)
+	s.Stop()
+	product.Eventually(t, "the reason tells that it is stale", func() error {
+		c := p.Connection(conns[0])
+		if c["status"] != "ACTIVE" || !strings.Contains(fmt.Sprint(c["status_reason"]), "stale since 20") {
+			return fmt.Errorf("%v: %v", c["status"], c["status_reason"])
+		}
+		return nil
+	})
+	s.Run()
+	product.Eventually(t, "it is fresh again", func() error {
+		if c := p.Connection(conns[0]); c["status"] != "ACTIVE" || c["status_reason"] != "" {
+			return fmt.Errorf("%v: %v", c["status"], c["status_reason"])
+		}
+		return nil
+	})
+}
+
+func TestADeviceNameInTwoDatabasesIsAnErrorAndTakesNothingAway(t *testing.T) {
+	s, p, conns := connected(t)
+	other := ovsdbd.Start(t, ovsdbd.Options{})
+	p.Stop()
+	p.AddDatabase("other:" + other.TCP)
+	p.Run()
+	p.WaitStatus(conns[0], "ACTIVE")
+	addSwitch(other, "ps1", "10.77.0.3", "eth1")
+	if reason := p.WaitStatus(conns[0], "ERROR"); !strings.Contains(reason, "other") || !strings.Contains(reason, "tor") {
+		t.Errorf("the reason does not name both databases: %q", reason)
+	}
+	waitFor(t, s, withB(wantA()))
+	if got := read(t, other); len(got.LogicalSwitches)+len(got.Bindings) > 0 {
+		t.Errorf("something was written to the other database: %+v", got)
+	}
+	other.Transact("hardware_vtep", `{"op":"update","table":"Physical_Switch","where":[],"row":{"name":"ps9"}}`)
+	p.WaitStatus(conns[0], "ACTIVE")
+}
+
+func TestANetworkThatTheInventoryDropsLosesItsRowsAndKeepsItsConnection(t *testing.T) {
+	s, p, conns := connected(t)
+	var kept []string
+	for line := range strings.Lines(inventoryFile) {
+		if !strings.Contains(line, "net-b") {
+			kept = append(kept, line)
+		}
+	}
+	p.WriteInventory(strings.Join(kept, ""))
+	if reason := p.WaitStatus(conns[1], "ERROR"); !strings.Contains(reason, netB) {
+		t.Errorf("the reason does not name the network: %q", reason)
+	}
+	waitFor(t, s, wantA())
+	p.WriteInventory(inventoryFile)
+	p.WaitStatus(conns[1], "ACTIVE")
+	waitFor(t, s, withB(wantA()))
+}
+
+func TestABrokenInventoryChangesNothingAlsoAfterARestart(t *testing.T) {
+	s, p, _ := connected(t)
+	p.WriteInventory("networks: [{id: " + netA + ", name: net-a, vni: many}]\n")
+	p.WaitLog("vni")
+	p.Kill()
+	s.Wipe()
+	fill(s)
+	p.Run()
+	waitFor(t, s, withB(wantA()))
+}
+
+// takeLock is another program that gets the switch's lock, by "lock" or by
+// "steal", and holds it until the returned function is called.
+func takeLock(t *testing.T, s *ovsdbd.Server, method string) (release func()) {
+	t.Helper()
+	conn, err := net.Dial("unix", s.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte(`{"id":1,"method":"` + method + `","params":["l2gw"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	var reply struct{ Result struct{ Locked bool } }
+	if err := json.NewDecoder(conn).Decode(&reply); err != nil || !reply.Result.Locked {
+		t.Fatalf("no lock: %+v %v", reply, err)
+	}
+	return func() { conn.Close() }
+}
+
+func TestNobodyWritesWhileAnotherHoldsTheLock(t *testing.T) {
+	s := twoSwitches(t)
+	release := takeLock(t, s, "lock")
+	defer release()
+	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	waitKnown(t, p)
+	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
+	c := p.Connect(gw, netA, "100")
+	product.Eventually(t, "the device tells why nothing is written", func() error {
+		_, out := p.Do("GET", "/v2.0/l2-gateway-devices/ps1", nil)
+		if !strings.Contains(fmt.Sprint(out), "holds the lock") {
+			return fmt.Errorf("%v", out)
+		}
+		return nil
+	})
+	if got := p.Connection(c); got["status"] != "BUILD" {
+		t.Errorf("the connection is %v", got["status"])
+	}
+	if got := read(t, s); len(got.LogicalSwitches) > 0 {
+		t.Errorf("something was written: %+v", got)
+	}
+	release()
+	p.WaitStatus(c, "ACTIVE")
+	waitFor(t, s, wantA())
+}
+
+// pickySchema is the hardware_vtep schema of a switch that takes no IP address
+// longer than 9 characters: it stands for any row that a switch refuses.
+func pickySchema(t testing.TB) []byte {
+	t.Helper()
+	return editSchema(t, func(tables map[string]any) {
+		columns := tables["Ucast_Macs_Remote"].(map[string]any)["columns"].(map[string]any)
+		columns["ipaddr"] = map[string]any{"type": map[string]any{"key": map[string]any{"type": "string", "maxLength": 9}}}
+	})
+}
+
+func TestARowThatTheSwitchRefusesFailsAlone(t *testing.T) {
+	s := ovsdbd.Start(t, ovsdbd.Options{Schema: pickySchema(t)})
+	fill(s)
+	inv := strings.NewReplacer("10.5.0.12", "10.155.0.12", "10.5.0.11", "10.5.0.1").Replace(inventoryFile) +
+		"  - {network: net-a, host: compute-1, mac: \"fa:16:3e:00:00:09\", ips: [10.5.0.9]}\n"
+	p := product.Start(t, inv, "tor:"+s.TCP)
+	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
+	c := p.Connect(gw, netA, "100")
+	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "refuses") {
+		t.Errorf("the reason is %q", reason)
+	}
+	want := wantA()
+	want.Unicast = map[string][]string{
+		netA + " fa:16:3e:00:00:01": {"10.77.0.11 10.5.0.1"},
+		netA + " fa:16:3e:00:00:09": {"10.77.0.11 10.5.0.9"},
+	}
+	waitFor(t, s, want)
+	// What was wrong with it is put right: the row is written without anybody's doing.
+	p.WriteInventory(strings.ReplaceAll(inv, "10.155.0.12", "10.5.0.2"))
+	p.WaitStatus(c, "ACTIVE")
+}
+
+// Rules that a switch checks at the commit name no row: those at fault are found
+// by trying. This one wants each IP address once.
+func TestRowsThatTheCommitRefusesAreFoundAndTheOthersWritten(t *testing.T) {
+	const hosts = 600
+	for _, twins := range []int{1, 60} {
+		t.Run(fmt.Sprint(twins), func(t *testing.T) {
+			s := ovsdbd.Start(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
+				tables["Ucast_Macs_Remote"].(map[string]any)["indexes"] = []any{[]any{"ipaddr"}}
+			})})
+			fill(s)
+			inv := manyHosts(hosts)
+			for i := range twins { // all of them have the address of host 0
+				inv += fmt.Sprintf("  - {network: net-a, host: compute-1, mac: \"fa:16:3e:02:00:%02x\", ips: [10.5.100.0]}\n", i)
+			}
+			p := product.Start(t, inv, "tor:"+s.TCP)
+			gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
+			c := p.Connect(gw, netA, "100")
+			if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "refuses") {
+				t.Errorf("the reason is %q", reason)
+			}
+			product.Eventually(t, "all rows but the twins are there", func() error {
+				if got := len(read(t, s).Unicast); got != hosts {
+					return fmt.Errorf("%d rows", got)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// A full table shows only at the commit, which names no row.
+func TestASwitchWhoseTableIsFullTakesWhatFitsAndSaysSo(t *testing.T) {
+	s := ovsdbd.Start(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
+		tables["Ucast_Macs_Remote"].(map[string]any)["maxRows"] = 300
+	})})
+	fill(s)
+	p := product.Start(t, manyHosts(500), "tor:"+s.TCP)
+	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
+	c := p.Connect(gw, netA, "100")
+	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "300 of 500") {
+		t.Errorf("the reason does not tell how many: %q", reason)
+	}
+	waitRows(t, s, 300)
+	p.WriteInventory(manyHosts(250))
+	p.WaitStatus(c, "ACTIVE")
+	waitRows(t, s, 250)
+}
+
+func TestValidateNamesEachDifferenceAndItsExitCodeTells(t *testing.T) {
+	s, p, _ := connected(t)
+	validate := func(want int) string {
+		t.Helper()
+		cmd := exec.Command(product.Binary(t), "validate", "--endpoint", p.URL)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		err := cmd.Run()
+		got := 0
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			got = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Fatalf("exit code %d, want %d:\n%s", got, want, &out)
+		}
+		return out.String()
+	}
+	validate(0)
+	// With the lock in other hands nothing is mended, so that there is something to see.
+	release := takeLock(t, s, "steal")
+	defer release()
+	s.Transact("hardware_vtep", `{"op":"delete","table":"Ucast_Macs_Remote","where":[["MAC","==","fa:16:3e:00:00:01"]]},
+		{"op":"mutate","table":"Physical_Port","where":[["name","==","eth1"]],"mutations":[["vlan_bindings","delete",["set",[200]]]]}`)
+	out := validate(1)
+	for _, name := range []string{"fa:16:3e:00:00:01", "ps2/eth1 VLAN 200"} {
+		if !strings.Contains(out, name) {
+			t.Errorf("%s is not named:\n%s", name, out)
+		}
+	}
+	s.Stop()
+	product.Eventually(t, "the loss of the switch is known", func() error {
+		_, dev := p.Do("GET", "/v2.0/l2-gateway-devices/ps1", nil)
+		if strings.Contains(fmt.Sprint(dev), "connected:true") {
+			return errStill
+		}
+		return nil
+	})
+	validate(2)
+}
