@@ -171,7 +171,7 @@ func (t *Table) Lookup(index Index, values ...Value) Rows {
 			return rows
 		}
 	}
-	var found Rows
+	var found []*Row
 search:
 	for r := range t.rows.Values() {
 		for i, c := range index.Columns {
@@ -179,9 +179,9 @@ search:
 				continue search
 			}
 		}
-		found.few = append(found.few, r)
+		found = append(found, r)
 	}
-	return found
+	return rowsOf(found)
 }
 
 // Snapshot is the contents of a database at one moment, between two

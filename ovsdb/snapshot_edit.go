@@ -37,8 +37,7 @@ func (e *Edit) Get(table string, u UUID) *Row {
 // or nil. The row's layout must be the one of the snapshot's table.
 func (e *Edit) Put(r *Row) (old *Row) {
 	t := e.edit(r.layout.Table.Name)
-	old, _ = t.rows.Get(r.uuid)
-	t.rows.Set(r.uuid, r)
+	old, _ = t.rows.Swap(r.uuid, r)
 	t.reindex(old, r)
 	return old
 }
@@ -68,7 +67,7 @@ func (e *Edit) Commit() *Snapshot {
 		done := &Table{layout: t.layout, rows: t.rows.Commit(), indexes: make([]cow.Map[string, Rows], len(t.indexes))}
 		for i, ix := range t.indexes {
 			for key, rows := range t.many[i] {
-				ix.Set(key, Rows{many: rows.Commit()})
+				ix.Set(key, Rows{more: &severalRows{many: rows.Commit()}})
 			}
 			done.indexes[i] = ix.Commit()
 		}
@@ -108,45 +107,51 @@ func (t *tableEdit) list(i int, key string, r *Row) {
 		txn.Set(r.uuid, r)
 		return
 	}
-	rows, _ := t.indexes[i].Get(key)
-	if rows.many.Len() == 0 && len(rows.few) < fewRows {
+	rows, had := t.indexes[i].Swap(key, Rows{one: r})
+	switch {
+	case !had:
+	case rows.one != nil:
+		t.indexes[i].Set(key, rowsOf([]*Row{rows.one, r}))
+	case rows.more.many.Len() == 0 && len(rows.more.few) < fewRows:
 		// Clipped, so that a reader of the shorter slice never sees the append.
-		t.indexes[i].Set(key, Rows{few: append(slices.Clip(rows.few), r)})
-		return
+		t.indexes[i].Set(key, rowsOf(append(slices.Clip(rows.more.few), r)))
+	default:
+		t.editMany(i, key, rows).Set(r.uuid, r)
 	}
-	txn := t.editMany(i, key, rows)
-	txn.Set(r.uuid, r)
 }
 
 func (t *tableEdit) unlist(i int, key string, r *Row) {
-	rows, _ := t.indexes[i].Get(key)
 	txn := t.many[i][key]
-	if txn == nil && rows.many.Len() > 0 {
-		txn = t.editMany(i, key, rows)
-	}
 	if txn == nil {
-		rows.few = slices.DeleteFunc(slices.Clone(rows.few), func(x *Row) bool { return x.uuid == r.uuid })
-		t.keep(i, key, rows)
-		return
+		rows, _ := t.indexes[i].Get(key)
+		if rows.more == nil { // it was the only one
+			t.indexes[i].Delete(key)
+			return
+		}
+		if rows.more.many.Len() == 0 {
+			t.keep(i, key, slices.DeleteFunc(slices.Clone(rows.more.few), func(x *Row) bool { return x.uuid == r.uuid }))
+			return
+		}
+		txn = t.editMany(i, key, rows)
 	}
 	txn.Delete(r.uuid)
 	if txn.Len() <= fewRows/2 {
 		delete(t.many[i], key)
-		t.keep(i, key, Rows{few: slices.Collect(txn.Commit().Values())})
+		t.keep(i, key, slices.Collect(txn.Commit().Values()))
 	}
 }
 
-func (t *tableEdit) keep(i int, key string, rows Rows) {
-	if rows.Len() == 0 {
+func (t *tableEdit) keep(i int, key string, few []*Row) {
+	if len(few) == 0 {
 		t.indexes[i].Delete(key)
 		return
 	}
-	t.indexes[i].Set(key, rows)
+	t.indexes[i].Set(key, rowsOf(few))
 }
 
 func (t *tableEdit) editMany(i int, key string, rows Rows) *cow.Txn[UUID, *Row] {
-	txn := rows.many.Txn()
-	for _, r := range rows.few {
+	txn := rows.more.many.Txn()
+	for _, r := range rows.more.few {
 		txn.Set(r.uuid, r)
 	}
 	if t.many[i] == nil {

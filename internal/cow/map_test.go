@@ -24,7 +24,10 @@ func TestMapEqualsAPlainMapAndOldVersionsStay(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"set": func(t *rapid.T) {
 				k, v := key.Draw(t, "k"), rapid.Int().Draw(t, "v")
-				txn.Set(k, v)
+				was, had := want[k]
+				if old, ok := txn.Swap(k, v); ok != had || old != was {
+					t.Fatalf("Swap(%d) = %d, %v, want %d, %v", k, old, ok, was, had)
+				}
 				want[k] = v
 			},
 			"delete": func(t *rapid.T) {
@@ -63,7 +66,8 @@ func TestCollidingKeysAreKeptApart(t *testing.T) {
 	txn := Map[string, int]{}.Txn()
 	var n *node[string, int]
 	for i, k := range []string{"a", "b", "c", "b"} {
-		n, _ = txn.set(n, spent, 42, entry[string, int]{k, i})
+		var old int
+		n, _ = txn.set(n, spent, 42, entry[string, int]{k, i}, &old)
 	}
 	if len(n.entries) != 3 {
 		t.Errorf("%d entries, want 3", len(n.entries))

@@ -20,12 +20,15 @@ func (t *Txn[K, V]) Len() int { return t.len }
 func (t *Txn[K, V]) Get(k K) (V, bool) { return t.root.get(hashOf(k), k) }
 
 // Set gives k the value v.
-func (t *Txn[K, V]) Set(k K, v V) {
-	var added bool
-	t.root, added = t.set(t.root, 0, hashOf(k), entry[K, V]{k, v})
-	if added {
+func (t *Txn[K, V]) Set(k K, v V) { t.Swap(k, v) }
+
+// Swap gives k the value v and returns the value that it had, if it had one.
+func (t *Txn[K, V]) Swap(k K, v V) (old V, had bool) {
+	t.root, had = t.set(t.root, 0, hashOf(k), entry[K, V]{k, v}, &old)
+	if !had {
 		t.len++
 	}
+	return old, had
 }
 
 // Delete removes k and reports whether it was there.
@@ -60,7 +63,8 @@ func (t *Txn[K, V]) own(n *node[K, V]) *node[K, V] {
 	}
 }
 
-func (t *Txn[K, V]) set(n *node[K, V], shift int, h uint64, e entry[K, V]) (_ *node[K, V], added bool) {
+// set puts e into n. If its key was there, *old is the value that it had.
+func (t *Txn[K, V]) set(n *node[K, V], shift int, h uint64, e entry[K, V], old *V) (_ *node[K, V], had bool) {
 	if n == nil {
 		n = &node[K, V]{owner: t.owner}
 	}
@@ -68,38 +72,38 @@ func (t *Txn[K, V]) set(n *node[K, V], shift int, h uint64, e entry[K, V]) (_ *n
 	if shift > maxShift {
 		for i := range n.entries {
 			if n.entries[i].key == e.key {
-				n.entries[i] = e
-				return n, false
+				*old, n.entries[i] = n.entries[i].val, e
+				return n, true
 			}
 		}
 		n.entries = append(n.entries, e)
-		return n, true
+		return n, false
 	}
 	bit := uint32(1) << (h >> shift & levelMask)
 	switch {
 	case n.entryBit&bit != 0:
 		i := rank(n.entryBit, bit)
 		if n.entries[i].key == e.key {
-			n.entries[i] = e
-			return n, false
+			*old, n.entries[i] = n.entries[i].val, e
+			return n, true
 		}
-		old := n.entries[i]
+		other := n.entries[i]
 		var child *node[K, V]
-		child, _ = t.set(child, shift+bitsPerLevel, hashOf(old.key), old)
-		child, _ = t.set(child, shift+bitsPerLevel, h, e)
+		child, _ = t.set(child, shift+bitsPerLevel, hashOf(other.key), other, old)
+		child, _ = t.set(child, shift+bitsPerLevel, h, e, old)
 		n.entries = slices.Delete(n.entries, i, i+1)
 		n.entryBit &^= bit
 		n.children = slices.Insert(n.children, rank(n.childBit, bit), child)
 		n.childBit |= bit
-		return n, true
+		return n, false
 	case n.childBit&bit != 0:
 		i := rank(n.childBit, bit)
-		n.children[i], added = t.set(n.children[i], shift+bitsPerLevel, h, e)
-		return n, added
+		n.children[i], had = t.set(n.children[i], shift+bitsPerLevel, h, e, old)
+		return n, had
 	default:
 		n.entries = slices.Insert(n.entries, rank(n.entryBit, bit), e)
 		n.entryBit |= bit
-		return n, true
+		return n, false
 	}
 }
 
