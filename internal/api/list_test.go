@@ -140,6 +140,16 @@ func TestAQueryThatCannotBeAnsweredIsRefused(t *testing.T) {
 	_ = id
 }
 
+func TestAFilterMayHaveThousandsOfValues(t *testing.T) {
+	w, id := listWorld(t)
+	many := strings.Repeat("&id="+none, 5000)
+	for _, query := range []string{"?id=" + id["a"] + many, "?status=ACTIVE&id=" + id["a"] + many} {
+		if got := w.names(query); got != "a" {
+			t.Errorf("shows %q, want %q", got, "a")
+		}
+	}
+}
+
 func TestConnectionsAreFoundByWhatTheyJoin(t *testing.T) {
 	w := newWorld(t)
 	g1, g2 := w.gateway("g1", `[{"name": "eth1"}]`), w.gateway("g2", `[{"name": "eth2", "segmentation_id": [9]}]`)

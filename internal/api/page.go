@@ -56,6 +56,10 @@ func parsePage[T any](query url.Values, t table[T]) (page, error) {
 	return p, nil
 }
 
+// maxStoredValues is the number of values of one filter that the store is asked
+// for: database engines limit the size of an expression (SQLite: a depth of 1,000).
+const maxStoredValues = 200
+
 // storeQuery is the page as a query to the store; false if the store cannot answer it.
 func storeQuery[T any](p page, t table[T], query url.Values) (store.Query, bool) {
 	q := store.Query{Limit: p.limit, Marker: p.marker, Reverse: p.reverse, Filter: map[string][]string{}}
@@ -68,7 +72,7 @@ func storeQuery[T any](p page, t table[T], query url.Values) (store.Query, bool)
 	for name, wanted := range query {
 		switch a := t.filterable(name); {
 		case a == nil:
-		case !a.stored:
+		case !a.stored, len(wanted) > maxStoredValues:
 			return q, false
 		default:
 			q.Filter[name] = wanted

@@ -45,7 +45,21 @@ type app struct {
 func NewCommand(env Environment) *cobra.Command {
 	a := &app{env: env}
 	root := a.root("l2gw", "Bridge overlay networks with VLANs on switch ports")
-	root.AddCommand(
+	a.add(root, a.commands()...)
+	return root
+}
+
+// NewOpenStackCommand returns the command "openstack", in which the client
+// commands are below "l2gw", as with the openstack client and its plugin.
+func NewOpenStackCommand(env Environment) *cobra.Command {
+	a := &app{env: env}
+	root := a.root("openstack", "The l2gw commands under the name of the openstack client")
+	a.add(root, group("l2gw", "Bridge overlay networks with VLANs on switch ports", a.commands()...))
+	return root
+}
+
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
 		a.gatewayCreate("create NAME"), a.gatewayList("list"), a.gatewayShow("show GATEWAY"),
 		a.gatewayUpdate("update GATEWAY"), a.gatewayDelete("delete GATEWAY..."),
 		group("connection", "Connect networks to gateways",
@@ -56,8 +70,7 @@ func NewCommand(env Environment) *cobra.Command {
 			a.deviceList("list"), a.deviceShow("show DEVICE"), a.deviceMACs("macs DEVICE"),
 		),
 		a.validate("validate [DEVICE...]"),
-	)
-	return root
+	}
 }
 
 // NewNeutronCommand returns the command "neutron-l2gw", which has the same
@@ -65,7 +78,7 @@ func NewCommand(env Environment) *cobra.Command {
 func NewNeutronCommand(env Environment) *cobra.Command {
 	a := &app{env: env}
 	root := a.root("neutron-l2gw", "Bridge overlay networks with VLANs on switch ports (old command names)")
-	root.AddCommand(
+	a.add(root,
 		a.gatewayCreate("l2-gateway-create NAME"), a.gatewayList("l2-gateway-list"), a.gatewayShow("l2-gateway-show GATEWAY"),
 		a.gatewayUpdate("l2-gateway-update GATEWAY"), a.gatewayDelete("l2-gateway-delete GATEWAY..."),
 		a.connectionCreate("l2-gateway-connection-create GATEWAY NETWORK"), a.connectionList("l2-gateway-connection-list"),
@@ -96,7 +109,6 @@ func Run(ctx context.Context, root *cobra.Command, args []string) int {
 func (a *app) root(name, short string) *cobra.Command {
 	root := group(name, short)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.check() }
 	root.SetIn(a.env.In)
 	root.SetOut(a.env.Out)
 	root.SetErr(a.env.Err)
@@ -109,6 +121,15 @@ func (a *app) root(name, short string) *cobra.Command {
 	flags.StringVar(&a.authType, "os-auth-type", a.env.Getenv("OS_AUTH_TYPE"), "how to log in: none (env OS_AUTH_TYPE)")
 	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait for an answer of the API")
 	return root
+}
+
+// add adds client commands, which look at the global options before they run;
+// commands that others add to root have no use for an endpoint.
+func (a *app) add(root *cobra.Command, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.PersistentPreRunE = func(*cobra.Command, []string) error { return a.check() }
+	}
+	root.AddCommand(commands...)
 }
 
 // check looks at the global options once they are known.

@@ -28,6 +28,9 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"l2gw": func() { os.Exit(cli.Run(context.Background(), cli.NewCommand(cli.OSEnvironment()), os.Args[1:])) },
+		"openstack": func() {
+			os.Exit(cli.Run(context.Background(), cli.NewOpenStackCommand(cli.OSEnvironment()), os.Args[1:]))
+		},
 		"neutron-l2gw": func() {
 			os.Exit(cli.Run(context.Background(), cli.NewNeutronCommand(cli.OSEnvironment()), os.Args[1:]))
 		},
