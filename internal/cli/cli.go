@@ -69,7 +69,7 @@ func (a *app) commands() []*cobra.Command {
 		group("device", "See the switches and what they hold",
 			a.deviceList("list"), a.deviceShow("show DEVICE"), a.deviceMACs("macs DEVICE"),
 		),
-		a.validate("validate [DEVICE...]"),
+		a.status("status"), a.validate("validate [DEVICE...]"),
 	}
 }
 

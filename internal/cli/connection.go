@@ -105,7 +105,7 @@ func (a *app) awaitConnection(ctx context.Context, w waiting, c connection) (con
 			return false, "", err
 		}
 		c = now
-		return c.Status == "ACTIVE", describe(c.ID, c.Status, c.StatusReason), nil
+		return c.Status == active, describe(c.ID, c.Status, c.StatusReason), nil
 	})
 	return c, err
 }
@@ -117,7 +117,7 @@ func (a *app) awaitGateway(ctx context.Context, w waiting, g gateway) (gateway, 
 			return false, "", err
 		}
 		g = now
-		return g.Status == "ACTIVE", describe(g.ID, g.Status, g.StatusReason), nil
+		return g.Status == active, describe(g.ID, g.Status, g.StatusReason), nil
 	})
 	return g, err
 }
