@@ -56,7 +56,23 @@ func ParseSchema(data []byte) (*Schema, error) {
 			t.IsRoot = true
 		}
 	}
+	s.keepStrongReferences()
 	return s, nil
+}
+
+// keepStrongReferences makes columns persistent that keep rows of non-root
+// tables alive, as ovsdb-server does: they could not be lost alone.
+func (s *Schema) keepStrongReferences() {
+	keeps := func(b *BaseType) bool {
+		return b != nil && b.RefTable != "" && !b.RefWeak && !s.Tables[b.RefTable].IsRoot
+	}
+	for _, t := range s.Tables {
+		for _, c := range t.Columns {
+			if keeps(&c.Type.Key) || keeps(c.Type.Value) {
+				c.Ephemeral = false
+			}
+		}
+	}
 }
 
 func parseTable(name string, data []byte) (*TableSchema, error) {
@@ -395,15 +411,7 @@ func (t *ColumnType) json() any {
 func (b *BaseType) json() any {
 	m := map[string]any{}
 	if b.Enum != nil {
-		var set []byte
-		set = append(set, `["set",[`...)
-		for i, a := range b.Enum.atoms {
-			if i > 0 {
-				set = append(set, ',')
-			}
-			set = appendAtom(set, a)
-		}
-		m["enum"] = json.RawMessage(append(set, `]]`...))
+		m["enum"] = json.RawMessage(AppendValue(nil, *b.Enum))
 	}
 	// The limits of another type are zero in a BaseType that was not parsed.
 	switch b.Type {

@@ -76,7 +76,11 @@ func NewServer(opts ServerOptions) (*Server, error) {
 		if s.dbs[schema.Name] != nil {
 			return nil, fmt.Errorf("two schemas have the name %q", schema.Name)
 		}
-		s.dbs[schema.Name] = newDatabase(schema)
+		text, err := schema.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("schema %q: %w", schema.Name, err)
+		}
+		s.dbs[schema.Name] = newDatabase(schema, text)
 	}
 	s.addServerDatabase()
 	s.ctx, s.cancel = context.WithCancel(context.Background())

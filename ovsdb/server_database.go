@@ -7,6 +7,7 @@ import (
 // database is one database of a server. It is guarded by the server's mutex.
 type database struct {
 	schema *Schema
+	text   []byte // the schema's JSON form
 	tables map[string]*dbTable
 
 	triggers []*trigger // transactions that wait
@@ -64,8 +65,8 @@ const (
 	atVersion = -2
 )
 
-func newDatabase(schema *Schema) *database {
-	d := &database{schema: schema, tables: make(map[string]*dbTable, len(schema.Tables)), watchers: make(map[chan struct{}]struct{})}
+func newDatabase(schema *Schema, text []byte) *database {
+	d := &database{schema: schema, text: text, tables: make(map[string]*dbTable, len(schema.Tables)), watchers: make(map[chan struct{}]struct{})}
 	for name, ts := range schema.Tables {
 		t := &dbTable{
 			schema: ts, at: map[string]int{"_uuid": atUUID, "_version": atVersion},

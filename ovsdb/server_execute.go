@@ -74,13 +74,13 @@ func (e *execution) operation(p *opParser, out []byte) ([]byte, *Error) {
 	if p.err != nil {
 		return out, p.err
 	}
-	if e.readOnly && writes(OpKind(op)) {
-		return out, &Error{Code: ErrNotAllowed.Error(), Details: op + " operation not allowed on this database"}
-	}
 	result, err := f(e, p, out)
 	if unused := p.finish(); unused != nil {
 		e.blocked = false
 		return out, unused
+	}
+	if err == nil && e.readOnly && writes(OpKind(op)) {
+		err = &Error{Code: ErrNotAllowed.Error(), Details: op + " operation not allowed on table in reserved database " + e.txn.db.schema.Name}
 	}
 	return result, err
 }

@@ -1,22 +1,22 @@
 package ovsdb
 
-import "encoding/json"
+// serverSchemaText is the schema of the database _Server, in which clients see
+// what databases there are (ovsdb-server(5)).
+const serverSchemaText = `{
+	"name": "_Server", "version": "1.2.0", "cksum": "3009684573 744",
+	"tables": {"Database": {"columns": {
+		"name": {"type": "string"},
+		"model": {"type": {"key": {"type": "string", "enum": ["set", ["clustered", "relay", "standalone"]]}}},
+		"connected": {"type": "boolean"},
+		"leader": {"type": "boolean"},
+		"schema": {"type": {"key": "string", "min": 0}},
+		"cid": {"type": {"key": "uuid", "min": 0}},
+		"sid": {"type": {"key": "uuid", "min": 0}},
+		"index": {"type": {"key": "integer", "min": 0}}
+	}}}}`
 
-// serverSchema is the database _Server, in which clients see what databases
-// there are (ovsdb-server(5)).
 var serverSchema = func() *Schema {
-	s, err := ParseSchema([]byte(`{
-		"name": "_Server", "version": "1.2.0", "cksum": "3009684573 744",
-		"tables": {"Database": {"columns": {
-			"name": {"type": "string"},
-			"model": {"type": {"key": {"type": "string", "enum": ["set", ["standalone", "clustered", "relay"]]}}},
-			"connected": {"type": "boolean"},
-			"leader": {"type": "boolean"},
-			"schema": {"type": {"key": "string", "min": 0, "max": 1}},
-			"cid": {"type": {"key": "uuid", "min": 0, "max": 1}},
-			"sid": {"type": {"key": "uuid", "min": 0, "max": 1}},
-			"index": {"type": {"key": "integer", "min": 0, "max": 1}}
-		}}}}`))
+	s, err := ParseSchema([]byte(serverSchemaText))
 	if err != nil {
 		panic(err)
 	}
@@ -25,16 +25,12 @@ var serverSchema = func() *Schema {
 
 // addServerDatabase makes _Server with a row for each database, itself among them.
 func (s *Server) addServerDatabase() {
-	d := newDatabase(serverSchema)
+	d := newDatabase(serverSchema, []byte(serverSchemaText))
 	d.readOnly = true
 	s.dbs[serverSchema.Name] = d
 	x := newTxn(d)
 	t := d.tables["Database"]
 	for _, name := range s.databaseNames() {
-		schema, err := json.Marshal(s.dbs[name].schema)
-		if err != nil {
-			panic(err) // a *Schema can always be marshalled
-		}
 		r := &dbRow{table: t, uuid: NewUUID(), values: make([]Value, len(t.columns))}
 		for i, c := range t.columns {
 			r.values[i] = c.Type.zeroValue()
@@ -43,7 +39,7 @@ func (s *Server) addServerDatabase() {
 		r.values[t.at["model"]] = "standalone"
 		r.values[t.at["connected"]] = true
 		r.values[t.at["leader"]] = true
-		r.values[t.at["schema"]] = NewSet(string(schema))
+		r.values[t.at["schema"]] = NewSet(string(s.dbs[name].text))
 		x.put(r)
 	}
 	x.commit()

@@ -141,16 +141,18 @@ func (m *monitor) change(table string, request any) (map[*dbTable][]clause, *Err
 	}
 	requests, ok := request.([]any)
 	if !ok {
-		requests = []any{request}
+		return nil, &Error{Code: ErrSyntax.Error(), Details: "table " + table + " no monitor-cond-change JSON array"}
 	}
 	changed := make(map[*dbTable][]clause)
 	for _, r := range requests {
 		p := &opParser{json: r, name: "table " + table}
-		// ovsdb-server takes columns here too, and does nothing with them.
-		p.optionalArray("columns")
+		_, columns := p.optionalArray("columns")
 		where, given := p.optionalArray("where")
 		if err := p.finish(); err != nil {
 			return nil, err
+		}
+		if columns {
+			return nil, syntaxError(r, "changing columns is unsupported")
 		}
 		if !given {
 			continue
@@ -282,10 +284,19 @@ func (m *monitor) rowChange(u *updates, mt *monitoredTable, saw, sees bool, old,
 	if mt.kinds&kind == 0 {
 		return
 	}
-	if kind == changeModify && !slices.ContainsFunc(mt.columns, func(c monitoredColumn) bool { return !Equal(old.value(c.at), now.value(c.at)) }) {
+	if kind == changeModify && !mt.differ(old, now) {
 		return
 	}
 	m.row(u, mt, kind, old, now)
+}
+
+// differ reports whether two versions of a row differ in a monitored column or
+// in one of the condition: ovsdb-server tells of the latter, too, though there
+// is nothing to say.
+func (m *monitoredTable) differ(old, now *dbRow) bool {
+	changed := func(at int) bool { return !Equal(old.value(at), now.value(at)) }
+	return slices.ContainsFunc(m.columns, func(c monitoredColumn) bool { return changed(c.at) }) ||
+		slices.ContainsFunc(m.where, func(c clause) bool { return c.function != "" && changed(c.at) })
 }
 
 // row adds one <row-update> or <row-noticeUpdate2>.

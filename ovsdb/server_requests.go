@@ -134,8 +134,7 @@ func (r *request) getSchema() ([]byte, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	b, _ := json.Marshal(d.schema) // a *Schema can always be marshalled
-	return b, nil
+	return d.text, nil
 }
 
 func (r *request) transact() ([]byte, *Error) {
@@ -232,7 +231,7 @@ func (r *request) monitorChange() ([]byte, *Error) {
 	}
 	wanted, ok := r.params[2].(jsonObject)
 	if !ok {
-		return nil, syntaxError(r.params[2], "monitor-cond-change-requests must be object")
+		return nil, &Error{Code: ErrSyntax.Error(), Details: "monitor-cond-change-requests must be object"}
 	}
 	newID := string(appendJSON(nil, r.params[1]))
 	if newID != id && r.monitors[newID] != nil {

@@ -28,6 +28,10 @@ type change struct {
 	uuid  UUID
 	old   *dbRow // nil if inserted
 	new   *dbRow // nil if deleted
+
+	// changed is set when the operations left the row different. It stays so if
+	// the clearing of dead weak references then makes the row what it was.
+	changed bool
 }
 
 func newTxn(db *database) *txn {
@@ -54,12 +58,7 @@ func (x *txn) get(t *dbTable, u UUID) *dbRow {
 }
 
 // mayInsert reports whether no row of that identity is there or was at the beginning.
-func (x *txn) mayInsert(t *dbTable, u UUID) bool {
-	if tt, ok := x.tables[t]; ok && tt.changes[u] != nil {
-		return false
-	}
-	return t.rows[u] == nil
-}
+func (x *txn) mayInsert(t *dbTable, u UUID) bool { return t.rows[u] == nil && x.get(t, u) == nil }
 
 // put adds or replaces a row.
 func (x *txn) put(r *dbRow) { x.touch(r.table, r.uuid).new = r }
@@ -123,7 +122,7 @@ func (c *change) does() bool {
 	case c.old == nil || c.new == nil:
 		return c.old != c.new
 	}
-	return c.old != c.new && !c.old.sameValues(c.new)
+	return c.changed || c.old != c.new && !c.old.sameValues(c.new)
 }
 
 func (x *txn) inOrder() []*dbTable {
@@ -153,6 +152,7 @@ func (x *txn) dropNoOps() {
 	for t, tt := range x.tables {
 		tt.order = slices.DeleteFunc(tt.order, func(c *change) bool {
 			if c.does() {
+				c.changed = true
 				return false
 			}
 			delete(tt.changes, c.uuid)

@@ -78,7 +78,7 @@ func valueWithinSize(v any, t *ColumnType, names named) (Value, *Error) {
 		if t.Min == 1 && t.Max == 1 {
 			return nil, syntaxError(v, "%s must have exactly one member but %d are present", class, n)
 		}
-		return nil, syntaxError(v, "%s must have %d to %d members but %d are present", class, t.Min, t.Max, n)
+		return nil, syntaxError(v, "%s must have %d to %d members but %d are present", class, t.Min, min(t.Max, math.MaxUint32), n) // how ovsdb-server keeps "unlimited"
 	}
 	if t.IsMap() {
 		return mapFromJSON(elements, t, names)
@@ -163,7 +163,7 @@ func uuidFromJSON(v any, names named) (Value, *Error) {
 			return u, nil
 		case tag == "named-uuid" && ok && names != nil:
 			if !isID(text) {
-				return nil, syntaxError(v, `expected ["named-uuid", <id>]`)
+				return nil, syntaxError(v, "named-uuid string is not a valid <id>")
 			}
 			return names.get(text).uuid, nil
 		}
@@ -199,7 +199,7 @@ func (t *ColumnType) check(v Value) *Error {
 func (b *BaseType) check(a Value) *Error {
 	if b.Enum != nil {
 		if !b.Enum.Has(a) {
-			return violation("%s is not one of the allowed values (%s)", atomText(a), valueText(*b.Enum))
+			return violation("%s is not one of the allowed values ([%s])", atomText(a), atomsText(*b.Enum))
 		}
 		return nil
 	}
@@ -275,10 +275,7 @@ func valueText(v Value) string {
 		if len(v.atoms) == 1 {
 			return atomText(v.atoms[0])
 		}
-		for _, a := range v.atoms {
-			parts = append(parts, atomText(a))
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
+		return "[" + atomsText(v) + "]"
 	case Map:
 		for _, p := range v.pairs {
 			parts = append(parts, atomText(p.Key)+"="+atomText(p.Value))
@@ -286,6 +283,14 @@ func valueText(v Value) string {
 		return "{" + strings.Join(parts, ", ") + "}"
 	}
 	return atomText(v)
+}
+
+func atomsText(s Set) string {
+	parts := make([]string, len(s.atoms))
+	for i, a := range s.atoms {
+		parts[i] = atomText(a)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // zeroValue is what a column holds in a new row where nothing is given. Unlike
