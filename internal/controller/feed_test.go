@@ -222,13 +222,23 @@ func (w *world) want(db string, inventoryRead bool) (map[l2gw.BindingKey]string,
 		slices.SortFunc(vteps, netip.Addr.Compare)
 		hosts := maps.Collect(seg.Hosts.All())
 		for key, h := range w.learned {
-			if _, known := hosts[key.MAC]; key.NetworkID == b.NetworkID && !known {
+			if _, known := hosts[key.MAC]; key.NetworkID == b.NetworkID && !known && w.binds("db1", b.NetworkID, inventoryRead) {
 				hosts[key.MAC] = h
 			}
 		}
 		segments[b.NetworkID] = describeSegment(seg.VNI, vteps, hosts)
 	}
 	return bindings, segments
+}
+
+// binds reports whether the network is bound on the database.
+func (w *world) binds(db, network string, inventoryRead bool) bool {
+	for k, b := range w.intent {
+		if k.Device == devices[db] && b.NetworkID == network && (!inventoryRead || w.segments[network] != nil) {
+			return true
+		}
+	}
+	return false
 }
 
 func describeSegment(vni l2gw.VNI, vteps []netip.Addr, hosts map[l2gw.MAC]l2gw.Host) string {

@@ -44,20 +44,50 @@ func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
 		gone[key.NetworkID] = append(gone[key.NetworkID], key.MAC)
 	}
 	for id := range networks {
-		n := s.network(id)
-		if n.learned == nil {
-			n.learned = l2gw.NewMACTable(maxLearned)
-			if n.base != nil {
-				n.learned.SetInventory(now, n.base.Hosts)
-			}
+		if d.bound[id] == 0 {
+			continue // it counts from when the network is bound there: learnBound
 		}
+		n := s.network(id)
+		table := n.table(now)
 		if m.Full {
-			s.learnedChanged(n, n.learned.Full(now, d.name, byNetwork[id]))
+			s.learnedChanged(n, table.Full(now, d.name, byNetwork[id]))
 		} else {
-			s.learnedChanged(n, n.learned.Delta(now, d.name, byNetwork[id], gone[id]))
+			s.learnedChanged(n, table.Delta(now, d.name, byNetwork[id], gone[id]))
 		}
 	}
 	s.wakeFeeds()
+}
+
+// learnBound takes in that a network is now bound on a database, or no longer:
+// only what is learned where a network is bound counts.
+func (s *state) learnBound(d *database, network string, now time.Time) {
+	if d.bound[network] == 0 {
+		if n := s.networks[network]; n != nil && n.learned != nil {
+			s.learnedChanged(n, n.learned.Forget(now, d.name))
+		}
+		return
+	}
+	var hosts []l2gw.Host
+	for key, l := range d.learned {
+		if key.NetworkID == network {
+			hosts = append(hosts, l.Host)
+		}
+	}
+	if len(hosts) > 0 {
+		n := s.network(network)
+		s.learnedChanged(n, n.table(now).Full(now, d.name, hosts))
+	}
+}
+
+// table is the network's table of learned MACs, made when it is first needed.
+func (n *network) table(now time.Time) *l2gw.MACTable {
+	if n.learned == nil {
+		n.learned = l2gw.NewMACTable(maxLearned)
+		if n.base != nil {
+			n.learned.SetInventory(now, n.base.Hosts)
+		}
+	}
+	return n.learned
 }
 
 // learnedChanged brings the network's segment up to date after its table of

@@ -67,6 +67,7 @@ func (c *Controller) place(ctx context.Context, keys map[l2gw.BindingKey]bool) {
 			}
 		}
 		c.locked(func() {
+			bound := maps.Clone(d.bound)
 			maps.Copy(d.owned.Networks, more.Networks)
 			maps.Copy(d.owned.Bindings, more.Bindings)
 			for k := range m.unset {
@@ -80,6 +81,11 @@ func (c *Controller) place(ctx context.Context, keys map[l2gw.BindingKey]bool) {
 				}
 				touched[b.NetworkID] = true
 				d.want(k, &b)
+			}
+			for id := range touched {
+				if (bound[id] == 0) != (d.bound[id] == 0) {
+					s.learnBound(d, id, c.opts.Now())
+				}
 			}
 			if d.feed != nil {
 				d.feed.owned = true
