@@ -265,8 +265,8 @@ func (c *Client) session(ctx context.Context, nc net.Conn) error {
 	})
 	close(ready)
 	defer func() {
+		_ = conn.Close() // and with it the reader, which may be publishing
 		c.conn.Store(nil)
-		_ = conn.Close()
 	}()
 	stop := context.AfterFunc(ctx, func() { conn.end(ctx.Err()) })
 	defer stop()

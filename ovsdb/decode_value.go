@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // cursor walks over JSON text that a jsontext.Decoder has found well-formed.
@@ -66,6 +68,15 @@ func (c *cursor) quoted() (raw []byte, escaped, ok bool) {
 	return nil, false, false
 }
 
+// text is what stands between the quotes of a string without escapes. Bytes
+// that are not UTF-8 become U+FFFD, as they would if they were written back.
+func text(raw []byte) string {
+	if utf8.Valid(raw) {
+		return string(raw)
+	}
+	return strings.ToValidUTF8(string(raw), "\uFFFD")
+}
+
 // str steps over a string and returns it.
 func (c *cursor) str() (string, bool) {
 	at := c.i
@@ -74,7 +85,7 @@ func (c *cursor) str() (string, bool) {
 		return "", false
 	}
 	if !escaped {
-		return string(raw), true
+		return text(raw), true
 	}
 	var s string
 	err := json.Unmarshal(c.b[at:c.i], &s)
@@ -273,7 +284,7 @@ func (d *valueDecoder) atom(c *cursor, b *BaseType) (Value, error) {
 					}
 				}
 			}
-			return string(raw), nil
+			return text(raw), nil
 		}
 		c.i = at
 		if s, ok := c.str(); ok {

@@ -253,7 +253,9 @@ func (c *Conn) dispatchAnswer(m *message) error {
 	}
 	call := m.call
 	if call == nil {
-		return nil // the answer to a probe, or to a call that was given up
+		// The answer to a probe, or to a call that was given up.
+		c.log.Debug("an answer that nobody waits for", "id", string(m.id))
+		return nil
 	}
 	if m.err == nil && call.stream != nil && !m.streamed {
 		if err := held(m.result, call.stream); err != nil {
