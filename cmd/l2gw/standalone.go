@@ -241,8 +241,8 @@ func wipeOnSignal(ctx context.Context, sw *emulator.Switch, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-wipe:
-			log.Info("the emulated switch loses its database")
 			sw.Wipe()
+			log.Info("the emulated switch lost its database")
 		}
 	}
 }
