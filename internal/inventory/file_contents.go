@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -111,12 +112,7 @@ func (c *contents) update(have map[string]*l2gw.Segment) (Update, map[string]*l2
 			u.Removed = append(u.Removed, id)
 		}
 	}
-	slices.SortFunc(u.Changed, func(a, b Change) int {
-		if a.Segment.NetworkID < b.Segment.NetworkID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(u.Changed, func(a, b Change) int { return cmp.Compare(a.Segment.NetworkID, b.Segment.NetworkID) })
 	slices.Sort(u.Removed)
 	return u, next
 }

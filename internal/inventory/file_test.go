@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -494,21 +493,33 @@ func TestWithoutAGoodFileThereIsOnlyTheError(t *testing.T) {
 	}
 }
 
-// If the newest contents cannot be kept, older ones must not pass for them later.
-func TestAnOlderLastGoodIsRemovedIfTheNewerCannotBeKept(t *testing.T) {
-	path, text, more := onePort(t)
+func TestTheLastGoodContentsAreKeptAsTheyAre(t *testing.T) {
+	path, text, _ := onePort(t)
 	good := filepath.Join(t.TempDir(), "good")
 	f := NewFile(FileOptions{Path: path, LastGood: good, Logger: slog.New(slog.DiscardHandler)})
 	f.sink = &mirror{t: t}
 	f.take([]byte(text))
-	if kept, err := os.ReadFile(good); err != nil || !bytes.Equal(kept, []byte(text)) {
-		t.Fatalf("kept %q, %v", kept, err)
+	if kept, err := os.ReadFile(good); err != nil || string(kept) != text {
+		t.Errorf("kept %q, %v", kept, err)
 	}
-	// A pattern with a separator in it cannot be made into a temporary file.
-	f.opts.LastGood = filepath.Join(good, "below-a-file")
+	f.take([]byte(brokenForGood))
+	if kept, err := os.ReadFile(good); err != nil || string(kept) != text {
+		t.Errorf("beside a broken file: kept %q, %v", kept, err)
+	}
+}
+
+// If the newest contents cannot be kept, older ones must not pass for them
+// after a restart.
+func TestAnOlderLastGoodIsRemovedIfTheNewerCannotBeKept(t *testing.T) {
+	path, text, more := onePort(t)
+	// The name is so long that one for a temporary file beside it is too long.
+	good := filepath.Join(t.TempDir(), strings.Repeat("g", 254))
+	write(t, good, text)
+	f := NewFile(FileOptions{Path: path, LastGood: good, Logger: slog.New(slog.DiscardHandler)})
+	f.sink = &mirror{t: t}
 	f.take([]byte(more))
-	if f.kept {
-		t.Error("it says that it kept what it could not")
+	if _, err := os.Stat(good); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the older contents are still there: %v", err)
 	}
 }
 
