@@ -35,7 +35,7 @@
 // rows stay as they are.
 //
 // A network all of whose devices are missing from the database is kept right if
-// its logical switch stands there, and is not created otherwise.
+// its logical switch stands there with the right VNI, and is not created otherwise.
 //
 // Mcast_Macs_Remote rows of MACs other than unknown-dst are left alone, also
 // under a logical switch of ours, until that is removed.

@@ -3,6 +3,7 @@ package vtep
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ type flood struct {
 	strict bool
 	// settled: the set stays as it is, or the switch has none.
 	settled bool
+	// guessed: that the set is ours was told from the unicast rows alone.
+	guessed bool
 	grown   map[*endpoint]bool // what transaction txn adds to the set
 	txn     int
 }
@@ -55,6 +58,8 @@ func (p *planner) wantFlood(n *network) {
 	if len(f.rows) > 0 {
 		f.held = p.locatorsOf(f.rows[0])
 	}
+	f.guessed = f.strict && !p.caps.SourceNode() && len(f.rows) > 0 && len(vteps) > 0 &&
+		!slices.ContainsFunc(vteps, func(e *endpoint) bool { return f.held.Has(e.loc.uuid) })
 }
 
 func order(first bool) int {
@@ -80,12 +85,9 @@ func (p *planner) wantServiceNodes(n *network, vteps []*endpoint) {
 		}
 		return
 	}
-	for i, r := range f.rows {
-		if p.isOperators(n, r, vteps) {
-			f.rows[0], f.rows[i] = f.rows[i], f.rows[0]
-			f.settled, f.strict = true, false
-			return
-		}
+	if len(f.rows) > 0 && !slices.ContainsFunc(f.rows, func(r *ovsdb.Row) bool { return !p.isOperators(n, r, vteps) }) {
+		f.settled, f.strict = true, false
+		return
 	}
 	if len(vteps) > 1 {
 		n.degraded = append(n.degraded, fmt.Sprintf("broadcast reaches one of %d: the switch cannot replicate by source node and has no service node", len(vteps)))
@@ -259,6 +261,10 @@ func (p *planner) shrinkFlood(n *network) {
 		return
 	}
 
+	if len(f.want) == 0 && !f.settled {
+		p.removeFlood(n)
+		return
+	}
 	for _, r := range f.rows[1:] {
 		inUse := slices.ContainsFunc(slices.Collect(p.locatorsOf(r).All()), func(v ovsdb.Value) bool {
 			return n.hosts.used[asUUID(v)] && !f.held.Has(v)
@@ -278,27 +284,10 @@ func (p *planner) shrinkFlood(n *network) {
 		return
 	}
 
-	if len(f.want) == 0 {
-		// Nothing is left to reach. That the set was ours shows in the unicast rows that
-		// go now and not later, so it goes with them.
-		if n.hosts.blocked > 0 {
-			return
-		}
-		p.b.reserve(min(p.b.fresh(), 2+len(n.hosts.removedIn)))
-		p.b.add(s, ovsdb.WaitEqual(tableMcastRemote, kept.UUID(),
-			ovsdb.Cell{Column: "locator_set", Value: Mcast{kept}.LocatorSet()}))
-		for txn, row := range n.hosts.removedIn {
-			if txn != p.b.id && p.b.room() > 1 {
-				p.b.add(s, waitGone(tableUcastRemote, row))
-			}
-		}
-		p.b.add(s, ovsdb.Delete(tableMcastRemote, ovsdb.ByUUID(kept.UUID())))
-		return
-	}
 	var members []ovsdb.Value
 	for v := range f.held.All() {
 		u := asUUID(v)
-		if n.hosts.used[u] || slices.ContainsFunc(f.want, func(e *endpoint) bool { return e.loc.uuid == u }) {
+		if f.strict && n.hosts.used[u] || slices.ContainsFunc(f.want, func(e *endpoint) bool { return e.loc.uuid == u }) {
 			members = append(members, v)
 		}
 	}
@@ -314,6 +303,28 @@ func (p *planner) shrinkFlood(n *network) {
 		ovsdb.WaitEqual(tableMcastRemote, kept.UUID(), ovsdb.Cell{Column: "locator_set", Value: Mcast{kept}.LocatorSet()}),
 		ovsdb.Insert(tableLocatorSet, string(set), ovsdb.Cell{Column: "locators", Value: ovsdb.NewSet(members...)}),
 		ovsdb.Update(tableMcastRemote, ovsdb.ByUUID(kept.UUID()), ovsdb.Cell{Column: "locator_set", Value: set}))
+}
+
+// removeFlood takes the flood set away when nothing is left to reach: after the
+// last unicast row, but in the same plan. That the set is ours and not an operator's shows in
+// those rows only.
+func (p *planner) removeFlood(n *network) {
+	if n.hosts.blocked > 0 {
+		return
+	}
+	f, s := &n.flood, n.subject()
+	p.b.reserve(min(p.b.fresh(), 2*len(f.rows)+len(n.hosts.removedIn)))
+	for _, txn := range slices.Sorted(maps.Keys(n.hosts.removedIn)) {
+		if txn != p.b.id && p.b.room() > 2*len(f.rows) {
+			p.b.add(s, waitGone(tableUcastRemote, n.hosts.removedIn[txn]))
+		}
+	}
+	for _, r := range f.rows {
+		p.b.reserve(2)
+		p.b.add(s,
+			ovsdb.WaitEqual(tableMcastRemote, r.UUID(), ovsdb.Cell{Column: "locator_set", Value: Mcast{r}.LocatorSet()}),
+			ovsdb.Delete(tableMcastRemote, ovsdb.ByUUID(r.UUID())))
+	}
 }
 
 // waitGone fails the transaction while the row is there.

@@ -42,72 +42,89 @@ func (p *planner) hostAt(h l2gw.Host) (*endpoint, bool) {
 	return e, e.where == remote && h.MAC.IsUnicast()
 }
 
+// wantedHost is a host that a row is wanted for, and its row. A full plan looks at
+// each of 100,000 of them: they lie side by side.
+type wantedHost struct {
+	mac  l2gw.MAC
+	ip   netip.Addr // the first, or none
+	at   *endpoint
+	kept *ovsdb.Row
+}
+
 // diffHosts compares all hosts of a network with all its rows.
 func (p *planner) diffHosts(n *network) {
 	d := &n.hosts
 	d.used = make(map[ovsdb.UUID]bool)
-	var last ovsdb.UUID
-	var kept map[l2gw.MAC]*ovsdb.Row // of the hosts that are wanted
+	hosts, index := p.wantedHosts(n)
+	d.wanted = len(hosts)
+
 	var wrong []l2gw.MAC
+	missing := d.wanted
 	if n.row != nil {
-		rows := p.snap.Table(tableUcastRemote).Lookup(byLogicalSwitch, n.row.UUID())
-		kept = make(map[l2gw.MAC]*ovsdb.Row, min(rows.Len(), n.seg.Hosts.Len()))
+		table := p.snap.Table(tableUcastRemote)
+		rows := table.Lookup(byLogicalSwitch, n.row.UUID())
+		at := ucastColumns(table)
+		var last ovsdb.UUID
 		var twice []l2gw.MAC
-		for r := range rows.All() {
-			if at := (Ucast{r}).Locator(); at != last {
-				d.used[at], last = true, at
+		look := func(c *heldCells) {
+			if c.locator != last {
+				d.used[c.locator], last = true, c.locator
 			}
-			mac, _, ok := parseMAC(Ucast{r}.MAC())
-			var h l2gw.Host
-			var e *endpoint
-			if ok {
-				if h, ok = n.seg.Hosts.Get(mac); ok {
-					e, ok = p.hostAt(h)
-				}
+			mac, canonical, ok := parseMAC(c.mac)
+			i, wanted := index[mac]
+			if !ok || !wanted {
+				d.extra = append(d.extra, c.row)
+				return
 			}
-			if !ok {
-				d.extra = append(d.extra, r)
-				continue
-			}
-			if kept[mac] != nil {
+			h := &hosts[i]
+			if h.kept != nil {
 				twice = append(twice, mac)
-				continue
+				return
 			}
-			kept[mac] = r
-			if !isRight(Ucast{r}, h, e) {
+			h.kept = c.row
+			missing--
+			if !canonical || c.locator.IsZero() || c.locator != h.at.loc.uuid || !isIP(c.ip, h.ip) {
 				wrong = append(wrong, mac)
 			}
 		}
+		// The rows lie scattered in memory. Reading a batch of them before looking at any
+		// lets the processor fetch many at once instead of one after the other.
+		batch := make([]heldCells, 0, 128)
+		flush := func() {
+			for i := range batch {
+				at.read(&batch[i])
+			}
+			for i := range batch {
+				look(&batch[i])
+			}
+			batch = batch[:0]
+		}
+		for r := range rows.All() {
+			if batch = append(batch, heldCells{row: r}); len(batch) == cap(batch) {
+				flush()
+			}
+		}
+		flush()
 		slices.SortFunc(twice, compareMACs)
 		for _, mac := range slices.Compact(twice) {
 			h, _ := n.seg.Hosts.Get(mac)
-			kept[mac] = p.keepOne(n, p.rowsOf(rows, mac), h)
-			if e, _ := p.hostAt(h); !isRight(Ucast{kept[mac]}, h, e) {
-				wrong = append(wrong, mac)
-			}
+			hosts[index[mac]].kept = p.keepOne(n, p.rowsOf(rows, mac), h)
+			wrong = append(wrong, mac)
 		}
 	}
 	slices.SortFunc(wrong, compareMACs)
 	for _, mac := range slices.Compact(wrong) {
 		h, _ := n.seg.Hosts.Get(mac)
-		if e, _ := p.hostAt(h); !isRight(Ucast{kept[mac]}, h, e) {
-			d.update = append(d.update, hostRow{row: kept[mac], host: h})
+		row := hosts[index[mac]].kept
+		if e, _ := p.hostAt(h); !isRight(Ucast{row}, h, e) {
+			d.update = append(d.update, hostRow{row: row, host: h})
 		}
 	}
-	for _, h := range n.seg.Hosts.All() {
-		e, ok := p.hostAt(h)
-		if ok {
-			d.wanted++
-		}
-		if e.where != local && !n.seg.HasVTEP(h.VTEP) && !slices.Contains(d.unlisted, h.VTEP) {
-			d.unlisted = append(d.unlisted, h.VTEP)
-		}
-	}
-	slices.SortFunc(d.unlisted, netip.Addr.Compare)
-	if missing := d.wanted - len(kept); missing > 0 {
+	if missing > 0 {
 		d.insert = make([]l2gw.Host, 0, missing)
-		for mac, h := range n.seg.Hosts.All() {
-			if _, ok := p.hostAt(h); ok && kept[mac] == nil {
+		for i := range hosts {
+			if hosts[i].kept == nil {
+				h, _ := n.seg.Hosts.Get(hosts[i].mac)
 				d.insert = append(d.insert, h)
 			}
 		}
@@ -116,6 +133,86 @@ func (p *planner) diffHosts(n *network) {
 	slices.SortFunc(d.extra, func(a, b *ovsdb.Row) int {
 		return cmp.Or(cmp.Compare(Ucast{a}.MAC(), Ucast{b}.MAC()), compareRows(a, b))
 	})
+}
+
+// wantedHosts are the hosts of n that rows are wanted for, and where each is in the slice.
+func (p *planner) wantedHosts(n *network) ([]wantedHost, map[l2gw.MAC]int32) {
+	hosts := make([]wantedHost, 0, n.seg.Hosts.Len())
+	index := make(map[l2gw.MAC]int32, n.seg.Hosts.Len())
+	listed := make(map[*endpoint]bool, len(n.seg.VTEPs))
+	for _, a := range n.seg.VTEPs {
+		listed[p.endpoint(a)] = true
+	}
+	var vtep netip.Addr // hosts of one VTEP often come together
+	var e *endpoint
+	for mac, h := range n.seg.Hosts.All() {
+		if e == nil || h.VTEP != vtep {
+			e, vtep = p.endpoint(h.VTEP), h.VTEP
+			if e.where != local && !listed[e] {
+				listed[e] = true
+				n.hosts.unlisted = append(n.hosts.unlisted, h.VTEP)
+			}
+		}
+		if e.where != remote || !mac.IsUnicast() {
+			continue
+		}
+		w := wantedHost{mac: mac, at: e}
+		if len(h.IPs) > 0 {
+			w.ip = h.IPs[0].Unmap()
+		}
+		index[mac] = int32(len(hosts))
+		hosts = append(hosts, w)
+	}
+	slices.SortFunc(n.hosts.unlisted, netip.Addr.Compare)
+	return hosts, index
+}
+
+// columnsOfUcast are the positions of the columns of Ucast_Macs_Remote, -1 if there is none.
+type columnsOfUcast struct{ mac, locator, ip int }
+
+func ucastColumns(t *ovsdb.Table) columnsOfUcast {
+	at := columnsOfUcast{-1, -1, -1}
+	for i, c := range t.Layout().Columns {
+		switch c.Name {
+		case "MAC":
+			at.mac = i
+		case "locator":
+			at.locator = i
+		case "ipaddr":
+			at.ip = i
+		}
+	}
+	return at
+}
+
+// heldCells are a row of Ucast_Macs_Remote and what it holds.
+type heldCells struct {
+	row     *ovsdb.Row
+	mac, ip string
+	locator ovsdb.UUID
+}
+
+// read is Ucast's MAC, Locator and IP, without a search for the columns in each of very many rows.
+func (c columnsOfUcast) read(to *heldCells) {
+	values := to.row.Values()
+	if c.mac >= 0 {
+		to.mac, _ = values[c.mac].(string)
+	}
+	if c.locator >= 0 {
+		to.locator, _ = values[c.locator].(ovsdb.UUID)
+	}
+	if c.ip >= 0 {
+		to.ip, _ = values[c.ip].(string)
+	}
+}
+
+// isIP reports whether text is just how ip is written; no address is "".
+func isIP(text string, ip netip.Addr) bool {
+	if !ip.IsValid() {
+		return text == ""
+	}
+	var b [64]byte
+	return string(ip.AppendTo(b[:0])) == text
 }
 
 // rowsOf are the rows of a MAC, however it is written.
@@ -150,14 +247,8 @@ func isRight(row Ucast, h l2gw.Host, e *endpoint) bool {
 	if e.loc.uuid.IsZero() || row.Locator() != e.loc.uuid {
 		return false
 	}
-	if _, canonical, _ := parseMAC(row.MAC()); !canonical {
-		return false
-	}
-	if len(h.IPs) == 0 {
-		return row.IP() == ""
-	}
-	var text [64]byte
-	return string(h.IPs[0].Unmap().AppendTo(text[:0])) == row.IP()
+	_, canonical, _ := parseMAC(row.MAC())
+	return canonical && row.IP() == firstIP(h)
 }
 
 // firstIP is what is written for a host's addresses: the schema has room for one.
@@ -229,6 +320,9 @@ func (p *planner) updateHost(n *network, u hostRow) {
 		return
 	}
 	row, cells := Ucast{u.row}, make([]ovsdb.Cell, 0, 3)
+	if _, ok := p.dropped[row.Locator()]; !ok && e.loc.uuid != row.Locator() {
+		p.dropped[row.Locator()] = p.b.id
+	}
 	if mac := u.host.MAC.String(); row.MAC() != mac {
 		cells = append(cells, ovsdb.Cell{Column: "MAC", Value: mac})
 	}
@@ -275,6 +369,9 @@ func (p *planner) locatorFor(n *network, e *endpoint, s Subject) (ovsdb.Value, b
 		p.deferred = true
 		return nil, false
 	}
+	if f := &n.flood; !e.loc.uuid.IsZero() && f.held.Has(e.loc.uuid) {
+		return e.loc.uuid, true // the flood set keeps it alive
+	}
 	return p.locate(e, s)
 }
 
@@ -282,6 +379,10 @@ func (p *planner) locatorFor(n *network, e *endpoint, s Subject) (ovsdb.Value, b
 func (p *planner) removeHosts(n *network) {
 	d := &n.hosts
 	d.removedIn = make(map[int]ovsdb.UUID)
+	if n.flood.guessed && !n.flood.settled && len(d.extra)+len(d.twice) > 0 {
+		p.deferred = true // these rows tell whose the flood set is, until it has a VTEP of the segment
+		return
+	}
 	for _, t := range d.twice {
 		s := Subject{Network: n.id, MAC: t.host.MAC}
 		if p.isBlocked(s) {

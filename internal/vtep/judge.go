@@ -101,26 +101,46 @@ func (p *planner) claim(n *network) {
 				return
 			}
 		case !holds:
+			if s := p.stageOf(name); s != unwanted && s != rebuilt {
+				n.freeze(l2gw.StatusBuild, "VNI %d is held by logical switch %s, which cannot be changed at present", vni, name)
+				return
+			}
 			waits = name
 		}
+	}
+	before := ""
+	if !holds {
+		before = p.precededBy(n)
 	}
 	switch {
 	case holds:
 		n.stage = ready
+	case before != "":
+		n.freeze(l2gw.StatusError, "VNI %d is also that of network %s", vni, p.labelOf(before))
 	case hasKey:
 		n.stage = rebuilt
 		n.verdict = Verdict{l2gw.StatusBuild, fmt.Sprintf("the VNI is %d and was %d: the logical switch is being made anew", vni, key)}
 	case n.row == nil && !p.present(n.id):
 		n.freeze(l2gw.StatusPending, "none of the switches that network %s is bound on is in this database", n.label)
 	case waits != "":
-		n.freeze(l2gw.StatusBuild, "VNI %d is still held by logical switch %s, which is being removed", vni, waits)
-	case p.precededBy(n) != "":
-		n.freeze(l2gw.StatusError, "VNI %d is also that of network %s", vni, p.labelOf(p.precededBy(n)))
+		n.freeze(l2gw.StatusBuild, "VNI %d is still held by logical switch %s, which is to give it up", vni, waits)
 	case n.row == nil:
 		n.stage = missing
 	default:
 		n.stage = ready // without a tunnel key: it can be filled in
 	}
+}
+
+// stageOf tells what is going to be done with another network. Networks that wait
+// for each other in a circle all give their VNIs up.
+func (p *planner) stageOf(id string) stage {
+	if s, ok := p.stages[id]; ok {
+		return s
+	}
+	p.stages[id] = rebuilt
+	s := p.judge(id).stage
+	p.stages[id] = s
+	return s
 }
 
 // otherHolders are the logical switches that have n's VNI and are not n's own, by name.

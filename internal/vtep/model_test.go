@@ -20,6 +20,14 @@ type model struct {
 	snap *ovsdb.Snapshot
 	// commits are all states that there have been.
 	commits []*ovsdb.Snapshot
+	made    uint32
+}
+
+// uuid is a new one, the same ones in each run.
+func (m *model) uuid() (u ovsdb.UUID) {
+	m.made++
+	h := m.made * 2654435761 // so that their order is not that in which they were made
+	return ovsdb.UUID{byte(h >> 24), byte(h >> 16), byte(h >> 8), byte(h), 0, 0, 0x40, 0, 0x80, 0, 0, 1, byte(m.made >> 24), byte(m.made >> 16), byte(m.made >> 8), byte(m.made)}
 }
 
 func vtepSchema(t testing.TB) *ovsdb.Schema {
@@ -54,7 +62,7 @@ func newModel(schema *ovsdb.Schema) *model { return &model{snap: NewSnapshot(sch
 // put writes a row of the test's own, past all rules.
 func (m *model) put(table string, u ovsdb.UUID, cells ...ovsdb.Cell) ovsdb.UUID {
 	if u.IsZero() {
-		u = ovsdb.NewUUID()
+		u = m.uuid()
 	}
 	e := m.snap.Edit()
 	e.Put(m.row(m.snap.Table(table).Get(u), table, u, cells))
@@ -105,7 +113,7 @@ func (m *model) execute(ops []ovsdb.Op) error {
 	named := make(map[ovsdb.NamedUUID]ovsdb.UUID)
 	for _, op := range ops {
 		if op.UUIDName != "" {
-			named[ovsdb.NamedUUID(op.UUIDName)] = ovsdb.NewUUID()
+			named[ovsdb.NamedUUID(op.UUIDName)] = m.uuid()
 		}
 	}
 	for i, op := range ops {
@@ -129,7 +137,7 @@ func (m *model) one(op ovsdb.Op, named map[ovsdb.NamedUUID]ovsdb.UUID) error {
 		cells[i] = ovsdb.Cell{Column: c.Column, Value: resolve(c.Value, named)}
 	}
 	if op.Kind == ovsdb.OpInsert {
-		u := ovsdb.NewUUID()
+		u := m.uuid()
 		if op.UUIDName != "" {
 			u = named[ovsdb.NamedUUID(op.UUIDName)]
 		}

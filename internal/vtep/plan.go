@@ -36,7 +36,9 @@ func MakePlan(snap *ovsdb.Snapshot, caps Capabilities, intent *Intent, scope Sco
 		own:       tunnelIPs(snap),
 		endpoints: make(map[netip.Addr]*endpoint),
 		b:         newBuilder(intent.Options),
+		stages:    make(map[string]stage),
 		unbound:   make(map[vlanOfPort]bool),
+		dropped:   make(map[ovsdb.UUID]int),
 		plan: &Plan{
 			Bindings: make(map[l2gw.BindingKey]Verdict),
 			Networks: make(map[string]Verdict),
@@ -96,7 +98,9 @@ type planner struct {
 	room     int      // how many more rows Ucast_Macs_Remote may have
 	fullFor  string   // why room is limited, or ""
 	singles  int      // how many MACs are to be looked at alone
+	stages   map[string]stage
 	unbound  map[vlanOfPort]bool
+	dropped  map[ovsdb.UUID]int // locators that a row ceased to use, and in which transaction
 }
 
 type vlanOfPort struct {
@@ -216,6 +220,10 @@ func (p *planner) locate(e *endpoint, s Subject) (ovsdb.Value, bool) {
 			ovsdb.Cell{Column: "encapsulation_type", Value: vxlanOverIPv4},
 			ovsdb.Cell{Column: "dst_ip", Value: e.addr.String()}))
 		e.loc = ref{name: name, txn: p.b.id}
+	}
+	if txn, ok := p.dropped[e.loc.uuid]; ok && txn != p.b.id {
+		p.deferred = true // that may have been the last one to use it, and it would be gone by now
+		return nil, false
 	}
 	v, ok := e.loc.in(p.b)
 	if !ok {
