@@ -23,6 +23,9 @@ type DatabaseOptions struct {
 	Lock string
 	// Audit is how often everything is looked at without any cause; 60 s if 0.
 	Audit time.Duration
+
+	// deaf drops all events of the switch, for the test that they only wake.
+	deaf bool
 }
 
 // Options of an Agent.

@@ -45,7 +45,7 @@ type database struct {
 	syncedAt  time.Time
 	// Logical switches of ours that can only be removed once the switch has
 	// withdrawn its own rows, and since when they wait.
-	waiting map[string]time.Time
+	waiting   map[string]time.Time
 	lastError string // why the last pass failed, or ""
 
 	seen   []l2gw.DeviceState // as of the tables seenIn
@@ -172,6 +172,9 @@ func (d *database) take(ctx context.Context, m fabric.ToAgent) {
 // notice turns changes of the switch's database into what has to be looked at.
 func (d *database) notice(ch ovsdb.Changes) {
 	d.told.stateDue = true
+	if d.opts.deaf && !ch.Reset {
+		return
+	}
 	if ch.Reset {
 		d.dirty.all, d.stalls, d.stalledTo = true, 0, time.Time{}
 		d.told.learnedDue = true

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -207,4 +208,19 @@ func portFirst(addr string) string {
 // Lacks reports whether the server's own schema (Options.Schema) lacks a column of that name.
 func (s *Server) Lacks(column string) bool {
 	return s.opts.Schema != nil && !bytes.Contains(s.opts.Schema, []byte(`"`+column+`"`))
+}
+
+// Sessions is how many clients are connected.
+func (s *Server) Sessions() int {
+	s.t.Helper()
+	for field := range strings.FieldsSeq(run(s.t, "ovs-appctl", "-t", filepath.Join(s.Dir, "ctl"), "memory/show")) {
+		if n, ok := strings.CutPrefix(field, "sessions:"); ok {
+			count, err := strconv.Atoi(n)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return count
+		}
+	}
+	return 0 // what is zero is left out
 }

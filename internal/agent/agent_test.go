@@ -1,0 +1,265 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+	"l2gw/internal/vtep"
+	"l2gw/ovsdb"
+	"l2gw/test/ovsdbd"
+	"l2gw/test/product"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const network = "aaaaaaaa-0000-4000-8000-000000000001"
+
+// lab is an agent with one real database, and the test in the controller's place.
+type lab struct {
+	*testing.T
+	db      *ovsdbd.Server
+	stream  fabric.ServerStream
+	heard   chan fabric.ToServer
+	version l2gw.Version
+}
+
+func start(t *testing.T, options DatabaseOptions) *lab {
+	t.Helper()
+	l := &lab{T: t, db: ovsdbd.Start(t, ovsdbd.Options{}), heard: make(chan fabric.ToServer, 4096)}
+	l.db.Transact("hardware_vtep", `
+		{"op":"insert","table":"Physical_Port","uuid-name":"p","row":{"name":"eth1"}},
+		{"op":"insert","table":"Physical_Switch","uuid-name":"ps","row":{"name":"ps1","tunnel_ips":"10.77.0.1","ports":["named-uuid","p"]}},
+		{"op":"insert","table":"Global","row":{"switches":["named-uuid","ps"]}}`)
+	dial, err := ovsdb.Dialer(nil, "unix:"+l.db.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Name, options.Connect = "tor", dial
+	a, err := New(Options{Name: "here", Databases: []DatabaseOptions{options}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var agentEnd fabric.AgentStream
+	l.stream, agentEnd = fabric.Pipe()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{}, 2)
+	go func() { _ = a.Run(ctx, agentEnd); done <- struct{}{} }()
+	go func() {
+		defer func() { done <- struct{}{} }()
+		for {
+			m, err := l.stream.Recv(ctx)
+			if err != nil {
+				return
+			}
+			l.heard <- m
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		<-done
+	})
+	return l
+}
+
+func (l *lab) next() l2gw.Version {
+	l.version.Epoch = 1
+	l.version.Counter++
+	return l.version
+}
+
+func (l *lab) tell(messages ...fabric.ToAgent) {
+	l.Helper()
+	for _, m := range messages {
+		if err := l.stream.Send(l.Context(), m); err != nil {
+			l.Fatal(err)
+		}
+	}
+}
+
+// segment is the network with n hosts on one compute node.
+func (l *lab) segment(n int) *l2gw.Segment {
+	vtep := netip.MustParseAddr("10.77.0.11")
+	s := &l2gw.Segment{NetworkID: network, Name: "net-a", VNI: 5001, VTEPs: []netip.Addr{vtep}, Version: l.next()}
+	for i := range n {
+		mac := l2gw.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}
+		s.Hosts = s.Hosts.Set(mac, l2gw.Host{MAC: mac, VTEP: vtep})
+	}
+	return s
+}
+
+// snapshot tells all that the database must hold: the network on ps1/eth1 VLAN 100.
+func (l *lab) snapshot(hosts int) {
+	l.Helper()
+	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 100}
+	v := l.next()
+	l.tell(fabric.SnapshotBegin{Database: "tor", Version: v},
+		fabric.Owned{Database: "tor", Version: v, Owned: l2gw.Ownership{
+			Networks: map[string]l2gw.VNI{network: 5001}, Bindings: map[l2gw.BindingKey]string{k: network},
+		}},
+		fabric.Segment{Database: "tor", Segment: l.segment(hosts)},
+		fabric.Bindings{Database: "tor", Version: v, Set: []l2gw.Binding{{BindingKey: k, NetworkID: network, Revision: 1}}},
+		fabric.SnapshotEnd{Database: "tor", Version: v})
+}
+
+// wait waits for a message that fits.
+func wait[M fabric.ToServer](l *lab, what string, fits func(M) bool) M {
+	l.Helper()
+	deadline := time.After(product.Patience)
+	for {
+		select {
+		case m := <-l.heard:
+			if x, ok := m.(M); ok && fits(x) {
+				return x
+			}
+		case <-deadline:
+			l.Fatalf("waited %v for %s", product.Patience, what)
+		}
+	}
+}
+
+func (l *lab) rows() int {
+	return strings.Count(l.db.Dump("hardware_vtep", "Ucast_Macs_Remote", "MAC"), "02:00:00")
+}
+
+func (l *lab) waitRows(n int) {
+	l.Helper()
+	product.Eventually(l, fmt.Sprintf("there are %d rows", n), func() error {
+		if got := l.rows(); got != n {
+			return fmt.Errorf("there are %d", got)
+		}
+		return nil
+	})
+}
+
+func active(m fabric.Applied) bool {
+	return len(m.Bindings) > 0 && m.Bindings[0].Status == l2gw.StatusActive
+}
+
+func observed(text string) func(fabric.Observed) bool {
+	return func(m fabric.Observed) bool { return strings.Contains(m.State.Error, text) }
+}
+
+func TestNothingIsWrittenBeforeTheWholeSnapshotAndTheGrantAreThere(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	wait(l, "the reason", observed("has not told everything"))
+	l.snapshot(3)
+	wait(l, "the reason", observed("another agent writes"))
+	if n := l.rows(); n != 0 {
+		t.Errorf("%d rows were written without a grant", n)
+	}
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	wait(l, "the confirmation", active)
+	l.waitRows(3)
+}
+
+func TestARevokedAgentWritesNoMore(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.snapshot(3)
+	wait(l, "the confirmation", active)
+	l.tell(fabric.Revoke{Database: "tor", Epoch: 2}, fabric.Grant{Database: "tor", Epoch: 1}) // the grant is older
+	wait(l, "the reason", observed("another agent writes"))
+	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(9)}, fabric.Do{ID: 7, Database: "tor", Command: fabric.CommandValidate})
+	done := wait(l, "the comparison", func(m fabric.Done) bool { return m.ID == 7 })
+	if len(done.Differences) != 6 || done.Error != "" {
+		t.Errorf("%d differences, want 6: %+v", len(done.Differences), done)
+	}
+	if n := l.rows(); n != 3 {
+		t.Errorf("there are %d rows, want the 3 of before", n)
+	}
+	l.tell(fabric.Grant{Database: "tor", Epoch: 3})
+	l.waitRows(9)
+}
+
+// Events only wake: an agent that hears of no change still finds it at the next audit.
+func TestAnAgentThatMissesEveryEventStillConverges(t *testing.T) {
+	l := start(t, DatabaseOptions{Audit: 50 * time.Millisecond, deaf: true})
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.snapshot(20)
+	l.waitRows(20)
+	l.db.Transact("hardware_vtep", `{"op":"delete","table":"Ucast_Macs_Remote","where":[]}`)
+	l.waitRows(20)
+}
+
+func TestAStoppedAgentLeavesTheSwitchAsItIs(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.snapshot(5)
+	wait(l, "the confirmation", active)
+	if n := l.db.Sessions(); n != 1 {
+		t.Fatalf("the server has %d sessions, want the agent's", n)
+	}
+	before := l.db.Dump("hardware_vtep")
+	l.stream.Close()
+	product.Eventually(t, "the agent's session has ended", func() error {
+		if n := l.db.Sessions(); n != 0 {
+			return fmt.Errorf("there are %d sessions", n)
+		}
+		return nil
+	})
+	if after := l.db.Dump("hardware_vtep"); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+func TestADirtySetCoversWhatItWasGiven(t *testing.T) {
+	var d dirty
+	d.mac("a", l2gw.MAC{5: 1}, l2gw.MAC{5: 2})
+	d.network("b")
+	d.mac("b", l2gw.MAC{5: 3}) // covered by the whole network
+	d.all = true
+	s := d.take()
+	if s.All || !s.Networks["b"] || len(s.MACs["a"]) != 2 || len(s.MACs["b"]) != 0 {
+		t.Errorf("single changes should come first and alone: %+v", s)
+	}
+	if s := d.take(); !s.All {
+		t.Errorf("then everything: %+v", s)
+	}
+	if !d.empty() {
+		t.Errorf("something is left: %+v", d)
+	}
+	for i := range maxDirtyMACs + 1 {
+		d.mac("a", l2gw.MAC{4: byte(i >> 8), 5: byte(i)})
+	}
+	if !d.networks["a"] || len(d.macs) > 0 {
+		t.Error("very many MACs should count as their network")
+	}
+	d.without(vtep.Scope{Networks: map[string]bool{"a": true}})
+	if !d.empty() {
+		t.Errorf("something is left: %+v", d)
+	}
+}
+
+func TestARefusedSubjectWaitsLongerEachTime(t *testing.T) {
+	var p poison
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := vtep.Subject{Network: network, MAC: l2gw.MAC{5: 1}}
+	var last time.Duration
+	for range 12 {
+		p.refuse(s, "no", now)
+		wait := p.next().Sub(now)
+		if wait < last*3/4 || wait > maxPoison*5/4 {
+			t.Fatalf("after %v it waits %v", last, wait)
+		}
+		if !p.blocked(now)(s) || p.blocked(now)(vtep.Subject{Network: network}) {
+			t.Fatal("it should be blocked, and it alone")
+		}
+		now, last = now.Add(wait), wait
+		if p.blocked(now)(s) || len(p.due(now)) != 1 {
+			t.Fatal("its time has come")
+		}
+	}
+	p.heal(vtep.Scope{All: true}, now)
+	if len(p.refused) > 0 {
+		t.Error("it went through and is still refused")
+	}
+}
