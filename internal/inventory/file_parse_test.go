@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -48,6 +49,16 @@ func TestAFileBecomesSegments(t *testing.T) {
 	b := segs[l2gw.NetworkIDFromName("net-b")]
 	if b == nil || b.VNI != 5002 || b.MTU != 0 || b.Hosts.Len() != 0 || len(b.VTEPs) != 0 {
 		t.Errorf("segment %+v", b)
+	}
+}
+
+func TestTheExampleOfTheDocumentationIsAnInventory(t *testing.T) {
+	text, err := os.ReadFile("../../docs/inventory.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if segs := segments(t, string(text)); segs[l2gw.NetworkIDFromName("net-a")].Hosts.Len() != 2 || len(segs) != 2 {
+		t.Errorf("segments %v", segs)
 	}
 }
 
