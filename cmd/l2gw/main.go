@@ -24,27 +24,26 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root, args := command(filepath.Base(os.Args[0]), os.Args[1:])
-	code := cli.Run(ctx, root, args)
+	code := cli.Run(ctx, command(filepath.Base(os.Args[0])), os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
 // command is what the program is when it is called by this name.
-func command(name string, args []string) (*cobra.Command, []string) {
+func command(name string) *cobra.Command {
 	env := cli.OSEnvironment()
-	if name == "neutron-l2gw" {
-		root := cli.NewNeutronCommand(env)
-		root.Version = version
-		return root, args
+	var root *cobra.Command
+	switch name {
+	case "neutron-l2gw":
+		root = cli.NewNeutronCommand(env)
+	case "openstack":
+		root = cli.NewOpenStackCommand(env)
+	default:
+		root = cli.NewCommand(env)
+		root.AddCommand(newStandalone(), newDump())
 	}
-	root := cli.NewCommand(env)
 	root.Version = version
-	root.AddCommand(newStandalone(), newDump())
-	if name == "openstack" && len(args) > 0 && args[0] == "l2gw" {
-		args = args[1:]
-	}
-	return root, args
+	return root
 }
 
 func newLogger(level string) (*slog.Logger, error) {

@@ -153,6 +153,21 @@ func (p *Product) end(sig syscall.Signal) {
 	<-p.exited
 }
 
+// AddDatabase adds "name:host:port" to those of the next Run.
+func (p *Product) AddDatabase(database string) { p.args[len(p.args)-1] += "," + database }
+
+// WaitLog waits until the process has logged something that contains text.
+func (p *Product) WaitLog(text string) {
+	p.t.Helper()
+	p.Eventually("the log has "+text, func() error {
+		b, err := os.ReadFile(p.log)
+		if err == nil && !bytes.Contains(b, []byte(text)) {
+			err = errors.New("it has not")
+		}
+		return err
+	})
+}
+
 // WriteInventory replaces the inventory file at one stroke.
 func (p *Product) WriteInventory(contents string) {
 	p.t.Helper()
