@@ -289,7 +289,7 @@ func (w *world) floodNow(id string) []string {
 }
 
 // check compares contents before and after with what the last plan says.
-func (w *world) check(t *rapid.T, plan *Plan, before []string) {
+func (w *world) check(t fatalf, plan *Plan, before []string) {
 	after := w.m.contents()
 	same := func(what string, want, got []string) {
 		t.Helper()
