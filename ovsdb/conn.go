@@ -300,6 +300,14 @@ func (c *Conn) write() {
 				break
 			}
 			if _, err := c.nc.Write(out); err != nil {
+				// What the peer said before it went says more, such as that it
+				// refuses our certificate: leave the reader some time to come to it.
+				last := time.NewTimer(time.Second)
+				select {
+				case <-last.C:
+				case <-c.closed:
+				}
+				last.Stop()
 				c.end(fmt.Errorf("write: %w", err))
 				return
 			}

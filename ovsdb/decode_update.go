@@ -30,6 +30,8 @@ type updateDecoder struct {
 	changes []rowChange
 	// build, if not nil, takes the rows instead of the Edit.
 	build *builder
+	rows  []Row   // allocated and not yet used, as are
+	cells []Value // their values
 }
 
 // builder puts the rows of initial contents into an Edit, beside the goroutine
@@ -242,13 +244,34 @@ func (d *updateDecoder) row2(t *rowDecoder, u UUID, c *cursor, e *Edit) (ch rowC
 
 // row reads a <row>; columns that it lacks are as in base.
 func (d *updateDecoder) row(t *rowDecoder, u UUID, c *cursor, base []Value) (*Row, error) {
-	values := make([]Value, len(base))
-	copy(values, base)
+	r := d.newRow(len(base))
+	r.uuid, r.layout = u, t.layout
+	copy(r.values, base)
 	err := d.members(t, c, func(i int, v Value) error {
-		values[i] = v
+		r.values[i] = v
 		return nil
 	})
-	return &Row{uuid: u, layout: t.layout, values: values}, err
+	return r, err
+}
+
+// slabRows is how many rows of initial contents are allocated together. Such a
+// row keeps its neighbours' memory, but no more than the initial contents took.
+const slabRows = 64
+
+func (d *updateDecoder) newRow(columns int) *Row {
+	if d.build == nil {
+		return &Row{values: make([]Value, columns)}
+	}
+	if len(d.rows) == 0 {
+		d.rows = make([]Row, slabRows)
+	}
+	if len(d.cells) < columns {
+		d.cells = make([]Value, slabRows*columns)
+	}
+	r := &d.rows[0]
+	d.rows = d.rows[1:]
+	r.values, d.cells = d.cells[:columns:columns], d.cells[columns:]
+	return r
 }
 
 // modified reads the differences to a row that is held.

@@ -145,7 +145,7 @@ func (m *mirror) all(d *jsontext.Decoder, format monitorForm) error {
 	if failed := m.decoder.build.finish(); err == nil {
 		err = failed
 	}
-	m.decoder.build = nil
+	m.decoder.build, m.decoder.rows, m.decoder.cells = nil, nil, nil
 	return err
 }
 
