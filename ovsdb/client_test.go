@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -410,5 +411,66 @@ func TestAFailureAtTheCommitIsToldFromOneOfAnOperation(t *testing.T) {
 	}
 	if len(r[1].Rows) != 1 || r[1].Rows[0]["_uuid"] != r[0].UUID || r[1].Rows[0]["name"] != "a" || !Equal(r[1].Rows[0]["tunnel_key"], NewSet(int64(1))) || r[2].Count != 1 {
 		t.Errorf("results %+v", r)
+	}
+}
+
+func TestAGuardFailsWhenItsRowIsAnother(t *testing.T) {
+	d := ovsdbd.Start(t, ovsdbd.Options{})
+	ctx := testContext(t)
+	c := runClient(t, clientOptions(t, "unix:"+d.Socket, nil))
+	waitSynced(t, c, 1)
+	r, err := c.Transact(ctx, insertSwitch("x", 1), Comment("a \"quoted\" comment"), Commit(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := r[0].UUID
+	rename := func(from, to string) error {
+		p := c.TransactAsync(ctx, WaitEqual("Logical_Switch", u, Cell{"name", from}), Update("Logical_Switch", ByUUID(u), Cell{"name", to}))
+		<-p.Done()
+		_, err := p.Wait(ctx)
+		return err
+	}
+	if err := rename("x", "y"); err != nil {
+		t.Error(err)
+	}
+	err = rename("x", "z")
+	var failed *TransactError
+	if !errors.Is(err, ErrTimedOut) || !errors.As(err, &failed) || failed.Op != "wait Logical_Switch" {
+		t.Errorf("a guard that does not hold: %v", err)
+	}
+	if row := c.Snapshot().Table("Logical_Switch").Get(u); row.Str("name") != "y" || row.Set("name").At(0) != "y" || row.Map("name").Len() != 0 || !row.Ref("name").IsZero() {
+		t.Errorf("row %v", row.Values())
+	}
+}
+
+func TestASessionIsOfUseWithoutAClient(t *testing.T) {
+	d := ovsdbd.Start(t, ovsdbd.Options{})
+	ctx := testContext(t)
+	nc, err := Dial(ctx, "unix:"+d.Socket, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locks []LockEvent
+	c := NewConn(nc, ConnOptions{OnLock: func(e LockEvent) { locks = append(locks, e) }})
+	defer c.Close()
+	names, err := c.ListDatabases(ctx)
+	if err != nil || !slices.Contains(names, vtepDB) {
+		t.Errorf("databases %v, %v", names, err)
+	}
+	if _, err := c.GetSchema(ctx, vtepDB); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Transact(ctx, vtepDB, insertSwitch("x", 5), Select("Logical_Switch", []Condition{{"name", "==", "x"}}, "tunnel_key"))
+	if err != nil || len(r[1].Rows) != 1 || !Equal(r[1].Rows[0]["tunnel_key"], NewSet(int64(5))) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if held, err := c.Lock(ctx, "a"); err != nil || !held {
+		t.Errorf("lock: %v, %v", held, err)
+	}
+	if err := c.Unlock(ctx, "a"); err != nil {
+		t.Error(err)
+	}
+	if want := []LockEvent{{"a", LockHeld}, {"a", LockNone}}; !slices.Equal(locks, want) {
+		t.Errorf("locks %v, want %v", locks, want)
 	}
 }
