@@ -153,7 +153,7 @@ func (e *execution) insert(p *opParser, out []byte) ([]byte, *Error) {
 		}
 		n.created = true
 	}
-	r := &dbRow{table: t, uuid: u, values: make([]Value, len(t.columns))}
+	r := &dbRow{table: t, uuid: u, version: NewUUID(), values: make([]Value, len(t.columns))}
 	cells, err := t.parseRow(row, e.txn.names)
 	if err != nil {
 		return out, err

@@ -31,7 +31,7 @@ func (s *Server) addServerDatabase() {
 	x := newTxn(d)
 	t := d.tables["Database"]
 	for _, name := range s.databaseNames() {
-		r := &dbRow{table: t, uuid: NewUUID(), values: make([]Value, len(t.columns))}
+		r := &dbRow{table: t, uuid: NewUUID(), version: NewUUID(), values: make([]Value, len(t.columns))}
 		for i, c := range t.columns {
 			r.values[i] = c.Type.zeroValue()
 		}

@@ -403,10 +403,10 @@ func enumerate(words []string) string {
 func (x *txn) commit() []*change {
 	changes := x.changes()
 	for _, c := range changes {
-		if c.new != nil {
-			c.new.version = NewUUID()
-		}
 		if c.old != nil {
+			if c.new != nil {
+				c.new.version = NewUUID()
+			}
 			for i, at := range c.table.indexed {
 				if key := c.old.indexKey(at); c.table.indexes[i][key] == c.uuid {
 					delete(c.table.indexes[i], key)
