@@ -232,7 +232,7 @@ func lockData(dir string) (unlock func(), err error) {
 
 // wipeOnSignal lets the emulated switch lose its database at each SIGUSR1, as a
 // switch that was replaced does.
-func wipeOnSignal(ctx context.Context, sw *emulator.Switch, log *slog.Logger) {
+func wipeOnSignal(ctx context.Context, sw *emulator.Emulator, log *slog.Logger) {
 	wipe := make(chan os.Signal, 1)
 	signal.Notify(wipe, syscall.SIGUSR1)
 	defer signal.Stop(wipe)
@@ -241,7 +241,10 @@ func wipeOnSignal(ctx context.Context, sw *emulator.Switch, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-wipe:
-			sw.Wipe()
+			if err := sw.Wipe(); err != nil {
+				log.Error("the emulated switch cannot be wiped", "error", err)
+				continue
+			}
 			log.Info("the emulated switch lost its database")
 		}
 	}
