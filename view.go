@@ -11,6 +11,16 @@ type Network struct {
 	MTU  int // bytes of an IP packet that the network promises; 0 if unknown
 }
 
+// InventoryState tells whether it is known which networks there are, and
+// whether what is known can be brought up to date.
+type InventoryState struct {
+	// Known tells that a complete inventory was read, now or before a restart.
+	Known bool
+	// Error says why the inventory cannot be read now, or "". What is known stays in force.
+	Error    string
+	Networks int // how many networks are known
+}
+
 // MACOrigin tells how a MAC came into a switch's tables.
 type MACOrigin string
 

@@ -42,6 +42,8 @@ type Networks interface {
 	// Unavailable while it is not known what is there.
 	Network(ctx context.Context, id string) (l2gw.Network, error)
 	Networks(ctx context.Context) ([]l2gw.Network, error)
+	// Inventory tells whether it is known what is there, and why it cannot be read if it cannot.
+	Inventory() l2gw.InventoryState
 }
 
 // Devices tells what switches were seen and what they hold.
@@ -89,6 +91,7 @@ func New(o Options) http.Handler {
 	mount(s, networks(s))
 	mount(s, devices(s))
 	mountDeviceViews(s)
+	mountInventory(s)
 	mountVersions(s)
 	s.mux.Handle("/", s.methods(nil))
 	return s.observe(s.mux)

@@ -32,6 +32,7 @@ type world struct {
 type controller struct {
 	networks    map[string]l2gw.Network
 	unavailable bool
+	inventory   l2gw.InventoryState
 	databases   []l2gw.DatabaseState
 	macs        []l2gw.MACEntry
 	validation  l2gw.Validation
@@ -68,6 +69,8 @@ func (c *controller) Networks(context.Context) ([]l2gw.Network, error) {
 	}
 	return all, nil
 }
+
+func (c *controller) Inventory() l2gw.InventoryState { return c.inventory }
 
 func (c *controller) Databases() []l2gw.DatabaseState { return c.databases }
 

@@ -32,6 +32,7 @@ func TestMethodsThatDoNotExistAreRefusedAndChangeNothing(t *testing.T) {
 		{"DELETE", "/v2.0/networks/" + net1},
 		{"PUT", "/v2.0/l2-gateway-devices/ps1"},
 		{"POST", "/v2.0/l2-gateway-devices/ps1/validate"},
+		{"PUT", "/v2.0/l2-gateway-inventory"},
 		{"POST", "/"},
 	} {
 		rec := w.request(c[0], c[1], body)
@@ -210,4 +211,21 @@ func TestPolicyComesAfterTheBodyAndBeforeExistence(t *testing.T) {
 		Authenticate: func(*http.Request) (api.Caller, error) { return api.Caller{}, forbidden },
 	})
 	w.refused(403, "AdminRequired", "no", "POST", "/v2.0/l2-gateways", "")
+}
+
+func TestTheStateOfTheInventoryNamesWhatIsWrongWithIt(t *testing.T) {
+	w := newWorld(t)
+	for want, state := range map[string]l2gw.InventoryState{
+		`{"l2_gateway_inventory": {"known": true, "error": "", "networks": 2}}`: {Known: true, Networks: 2},
+		`{"l2_gateway_inventory": {"known": false, "error": "inventory.yaml:3: vni \"many\"", "networks": 0}}`: {
+			Error: `inventory.yaml:3: vni "many"`,
+		},
+	} {
+		w.ctl.inventory = state
+		for _, path := range []string{"/v2.0/l2-gateway-inventory", "/v2.0/l2_gateway_inventory"} {
+			if rec := w.request("GET", path, ""); rec.Code != 200 || strings.TrimSpace(rec.Body.String()) != want {
+				t.Errorf("%s: %d %s, want %s", path, rec.Code, rec.Body, want)
+			}
+		}
+	}
 }

@@ -57,6 +57,11 @@ type (
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	}
+	inventory struct {
+		Known    bool   `json:"known"`
+		Error    string `json:"error"`
+		Networks int    `json:"networks"`
+	}
 	switchState struct {
 		Name         string         `json:"name"`
 		Database     string         `json:"database"`

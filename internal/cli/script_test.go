@@ -88,6 +88,7 @@ func keep(ts *testscript.TestScript, _ bool, args []string) {
 
 // switch differs|cannot|agrees: what a comparison of database rack1 finds.
 // switch down|up: whether the inventory is known.
+// switch broken|whole: whether the inventory that is known can still be read.
 func change(ts *testscript.TestScript, _ bool, args []string) {
 	sw := ts.Value("switches").(*switches)
 	sw.mu.Lock()
@@ -106,6 +107,10 @@ func change(ts *testscript.TestScript, _ bool, args []string) {
 		sw.down = true
 	case "up":
 		sw.down = false
+	case "broken":
+		sw.broken = "inventory.yaml:3: vni \"many\" is not a number"
+	case "whole":
+		sw.broken = ""
 	default:
 		ts.Fatalf("switch %s?", args[0])
 	}
@@ -120,6 +125,7 @@ type switches struct {
 	asked      map[string]int
 	validation l2gw.Validation
 	down       bool
+	broken     string
 }
 
 var scriptNetworks = []l2gw.Network{
@@ -170,6 +176,12 @@ func (s *switches) Networks(context.Context) ([]l2gw.Network, error) {
 		return nil, l2gw.ServiceUnavailable("The network inventory", nil)
 	}
 	return append([]l2gw.Network(nil), scriptNetworks...), nil
+}
+
+func (s *switches) Inventory() l2gw.InventoryState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l2gw.InventoryState{Known: !s.down, Error: s.broken, Networks: len(scriptNetworks)}
 }
 
 func (s *switches) Databases() []l2gw.DatabaseState {

@@ -31,6 +31,10 @@ func (a *app) status(use string) *cobra.Command {
 				return err
 			}
 			ctx := c.Context()
+			inventory, err := a.inventory(ctx)
+			if err != nil {
+				return err
+			}
 			devices, err := fetch[switchState](ctx, a, "/l2-gateway-devices", "l2_gateway_devices", nil)
 			if err != nil {
 				return err
@@ -43,7 +47,7 @@ func (a *app) status(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := troubles(devices, gateways, connections)
+			found := troubles(inventory, devices, gateways, connections)
 			if len(found) > 0 || f.format != "table" {
 				return printList(a.env.Out, &f, found, troubleColumns)
 			}
@@ -55,15 +59,16 @@ func (a *app) status(use string) *cobra.Command {
 	return c
 }
 
-// troubles names causes before effects: devices, the connections and their
-// bindings, then the gateways.
-func troubles(devices []switchState, gateways []gateway, connections []connection) []trouble {
+// troubles names causes before effects: the inventory, devices, the connections
+// and their bindings, then the gateways.
+func troubles(inventory inventory, devices []switchState, gateways []gateway, connections []connection) []trouble {
 	var found []trouble
 	note := func(kind, id, name, status, reason string) {
 		if status != active {
 			found = append(found, trouble{kind, id, name, status, reason})
 		}
 	}
+	note("inventory", "", "", inventory.status(), inventory.trouble())
 	for _, d := range devices {
 		note("device", d.Database, cmp.Or(d.Name, "(none seen)"), d.Status, d.StatusReason)
 	}

@@ -36,12 +36,17 @@ func (a *app) validate(use string) *cobra.Command {
 each difference. Without arguments all switches are compared.
 
 Exit code: 0 all hold what they should, 1 there are differences, 2 a switch
-could not be compared.`,
+could not be compared.
+
+What switches should hold follows from the inventory as it was last read. When
+it cannot be read now, that is told on standard error; it does not change the
+exit code.`,
 		Args: arguments(0, -1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, findingColumns); err != nil {
 				return err
 			}
+			a.noteInventory(c.Context())
 			checked, unchecked, err := a.compare(c.Context(), args)
 			if err != nil {
 				return &exitError{exitNotChecked, err.Error()}
@@ -62,6 +67,14 @@ could not be compared.`,
 	}
 	f.flags(c, true)
 	return c
+}
+
+// noteInventory tells that the switches are compared with an inventory that may
+// be out of date. When it cannot be asked for, the comparison will tell.
+func (a *app) noteInventory(ctx context.Context) {
+	if state, err := a.inventory(ctx); err == nil && state.trouble() != "" {
+		_, _ = fmt.Fprintf(a.env.Err, "Note: inventory: %s\n", state.trouble())
+	}
 }
 
 // compare asks for the named switches, or for one of each database: a

@@ -46,6 +46,22 @@ func (c *Controller) Networks(context.Context) ([]l2gw.Network, error) {
 	return all, nil
 }
 
+// Inventory tells whether the inventory is known and can be read.
+func (c *Controller) Inventory() l2gw.InventoryState {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	s := l2gw.InventoryState{Known: c.state.inventoryRead}
+	if err := c.state.inventoryError; err != nil {
+		s.Error = err.Error()
+	}
+	for _, n := range c.state.networks {
+		if n.base != nil {
+			s.Networks++
+		}
+	}
+	return s
+}
+
 func describe(s *l2gw.Segment) l2gw.Network {
 	return l2gw.Network{ID: s.NetworkID, Name: s.Name, VNI: s.VNI, MTU: s.MTU}
 }
