@@ -222,7 +222,7 @@ func (s *Server) Transact(db string, ops ...Op) ([]OpResult, error) {
 	case d == nil:
 		return nil, fmt.Errorf("%w: %q", ErrUnknownDatabase, db)
 	}
-	e := &execution{txn: newTxn(d), holds: func(string) bool { return false }, elapsed: never}
+	e := &execution{txn: newTxn(d), holds: func(string) bool { return false }, impatient: true}
 	out := e.run(list)
 	s.committed(d, e)
 	results, err := readJSON(out)

@@ -13,7 +13,7 @@ type execution struct {
 	readOnly  bool
 	holds     func(lock string) bool // for assert
 	elapsed   time.Duration          // since the request came in
-	durable   bool
+	impatient bool                   // a wait that does not hold now has timed out
 	committed []*change
 
 	// timeout is set when a wait's condition is false and may yet become true:
@@ -416,7 +416,7 @@ func (e *execution) wait(p *opParser, out []byte) ([]byte, *Error) {
 	switch {
 	case equal == (until == "=="):
 		return append(out, "{}"...), nil
-	case timeout != nil && limit == 0:
+	case e.impatient || timeout != nil && limit == 0:
 		return out, &Error{Code: ErrTimedOut.Error(), Details: `"where" clause test failed`}
 	case timeout != nil && e.elapsed >= limit:
 		return out, &Error{Code: ErrTimedOut.Error(), Details: fmt.Sprintf(`"wait" timed out after %d ms`, e.elapsed.Milliseconds())}
@@ -452,7 +452,7 @@ func milliseconds(n float64) time.Duration {
 }
 
 func (e *execution) commit(p *opParser, out []byte) ([]byte, *Error) {
-	e.durable = p.bool("durable") || e.durable // in memory there is nothing to do for it
+	p.bool("durable") // in memory there is nothing to do for it
 	return append(out, "{}"...), nil
 }
 

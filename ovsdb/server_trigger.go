@@ -1,13 +1,9 @@
 package ovsdb
 
 import (
-	"math"
 	"slices"
 	"time"
 )
-
-// never is a time that no wait lasts.
-const never = time.Duration(math.MaxInt64)
 
 // trigger is a transact request that has not been answered. It is guarded by
 // the server's mutex.
