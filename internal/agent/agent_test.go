@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -211,6 +212,37 @@ func TestAStoppedAgentLeavesTheSwitchAsItIs(t *testing.T) {
 	}
 }
 
+// The controller forgets what it knew of a binding that it takes away, and may set
+// it again before the agent has looked: the answer is as before and news all the same.
+func TestABindingThatWasUnsetAndSetAgainIsConfirmedAgain(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.snapshot(3)
+	wait(l, "the confirmation", active)
+	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 100}
+	l.tell(fabric.Bindings{Database: "tor", Version: l.next(), Set: []l2gw.Binding{{BindingKey: k, NetworkID: network, Revision: 1}}})
+	wait(l, "the confirmation", active)
+}
+
+func TestAnAgentWhoseLockWasStolenWritesAgainWhenTheThiefLeaves(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.snapshot(3)
+	wait(l, "the confirmation", active)
+	thief, err := net.Dial("unix", l.db.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer thief.Close()
+	if _, err := thief.Write([]byte(`{"id":1,"method":"steal","params":["l2gw"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	wait(l, "the reason", observed("holds the lock"))
+	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(5)})
+	thief.Close()
+	l.waitRows(5)
+}
+
 func TestADirtySetCoversWhatItWasGiven(t *testing.T) {
 	var d dirty
 	d.mac("a", l2gw.MAC{5: 1}, l2gw.MAC{5: 2})
@@ -256,6 +288,9 @@ func TestARefusedSubjectWaitsLongerEachTime(t *testing.T) {
 		now, last = now.Add(wait), wait
 		if p.blocked(now)(s) || len(p.due(now)) != 1 {
 			t.Fatal("its time has come")
+		}
+		if next := p.next(); !next.IsZero() || len(p.due(now)) != 0 {
+			t.Fatal("what is due is told once: with the switch away, nothing can be done about it")
 		}
 	}
 	p.heal(vtep.Scope{All: true}, now)

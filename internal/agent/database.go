@@ -98,6 +98,7 @@ func (d *database) run(ctx context.Context) error {
 			d.drain(ctx)
 		case ch := <-changes:
 			d.notice(ch)
+			d.queue(ctx, ch.State)
 		case <-audit.C:
 			d.dirty.all = true
 		case <-count.C:
@@ -153,6 +154,13 @@ func (d *database) take(ctx context.Context, m fabric.ToAgent) {
 		d.seen, d.told.stateDue = nil, true // which bindings are ours may have changed
 	}
 	e := d.replica.Apply(m)
+	if e.All {
+		clear(d.told.bindings)
+	}
+	for _, k := range e.Bindings {
+		// Whoever speaks of a binding wants to hear how it stands, be it as before.
+		delete(d.told.bindings, k)
+	}
 	switch {
 	case e.Ask != "":
 		_ = d.send(ctx, fabric.Ask{Database: d.name, NetworkID: e.Ask})
@@ -166,6 +174,17 @@ func (d *database) take(ctx context.Context, m fabric.ToAgent) {
 	}
 	if e.Network != "" {
 		d.dirty.mac(e.Network, e.MACs...)
+	}
+}
+
+// queue stands in line for the lock again after it was stolen, so that somebody
+// writes when the thief has left. Until then nothing is written.
+func (d *database) queue(ctx context.Context, st ovsdb.State) {
+	if st.Lock != ovsdb.LockStolen {
+		return
+	}
+	if err := d.client.RequestLock(ctx); err != nil {
+		d.log.Warn("the lock was stolen, and it cannot be asked for again in this session", "database", d.name, "error", err)
 	}
 }
 
@@ -227,8 +246,8 @@ func (d *database) noticeMAC(found *dirty, ch ovsdb.Changes, r *ovsdb.Row) {
 		return
 	}
 	mac, err := l2gw.ParseMAC(r.Str("MAC"))
-	if err != nil {
-		found.network(id)
+	if err != nil || mac.String() != r.Str("MAC") {
+		found.network(id) // only a look at the whole network finds rows that are written otherwise
 		return
 	}
 	found.mac(id, mac)

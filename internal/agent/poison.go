@@ -19,6 +19,7 @@ type poisoned struct {
 	reason string
 	tries  int
 	until  time.Time
+	due    bool // it was given out by poison.due since
 }
 
 // poison are the refused subjects, and while a refused transaction is being
@@ -56,7 +57,7 @@ func (p *poison) refuse(s vtep.Subject, reason string, now time.Time) {
 	wait := min(minPoison<<min(x.tries, 10), maxPoison)
 	wait += rand.N(wait / 4)
 	x.tries++
-	x.reason, x.until = reason, now.Add(wait)
+	x.reason, x.until, x.due = reason, now.Add(wait), false
 }
 
 // narrow holds back half of the subjects of a refused transaction. It returns
@@ -81,22 +82,24 @@ func (p *poison) release() bool {
 	return had
 }
 
-// next is when the first refused subject is to be tried again, or zero.
+// next is when the first refused subject falls due, or zero. One that is due
+// already is known to be looked at, and waits for nothing but that.
 func (p *poison) next() time.Time {
 	var t time.Time
 	for _, x := range p.refused {
-		if t.IsZero() || x.until.Before(t) {
+		if !x.due && (t.IsZero() || x.until.Before(t)) {
 			t = x.until
 		}
 	}
 	return t
 }
 
-// due returns the subjects whose time has come.
+// due returns the subjects whose time has come since it was last asked.
 func (p *poison) due(now time.Time) []vtep.Subject {
 	var due []vtep.Subject
 	for s, x := range p.refused {
-		if !now.Before(x.until) {
+		if !x.due && !now.Before(x.until) {
+			x.due = true
 			due = append(due, s)
 		}
 	}

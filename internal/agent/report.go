@@ -43,7 +43,9 @@ func (d *database) report(ctx context.Context) error {
 		}
 		d.outbox = d.outbox[1:]
 	}
-	snap, st := d.client.Snapshot(), d.client.State()
+	// The state first: once it says that there is a session, there is a snapshot.
+	st := d.client.State()
+	snap := d.client.Snapshot()
 	if d.told.stateDue || d.told.countsDue {
 		state := d.state(snap, st)
 		if !d.told.countsDue {

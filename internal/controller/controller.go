@@ -83,7 +83,7 @@ func New(o Options) *Controller {
 func (c *Controller) Run(ctx context.Context) error {
 	defer close(c.ended)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.opts.Inventory.Run(ctx, sink{c}) })
+	g.Go(func() error { return c.opts.Inventory.Run(ctx, sink{c, ctx}) })
 	g.Go(func() error { return c.loop(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err

@@ -11,11 +11,14 @@ import (
 )
 
 // sink hands what the inventory tells to the loop.
-type sink struct{ c *Controller }
+type sink struct {
+	c   *Controller
+	ctx context.Context // of Run: once it ends nobody takes events any more
+}
 
 // Inventory implements inventory.Sink. It returns once the update is queued.
 func (s sink) Inventory(u inventory.Update) {
-	s.c.post(context.Background(), func(ctx context.Context) { s.c.takeInventory(ctx, u) })
+	s.c.post(s.ctx, func(ctx context.Context) { s.c.takeInventory(ctx, u) })
 }
 
 func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {

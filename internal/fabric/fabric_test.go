@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,16 @@ func segment(counter uint64, macs ...byte) *l2gw.Segment {
 		s.Hosts = s.Hosts.Set(l2gw.MAC{5: m}, l2gw.Host{MAC: l2gw.MAC{5: m}})
 	}
 	return s
+}
+
+// A gateway that changes its tunnel IP brings no host with it: the flood sets
+// have as many members as before, so that only a look at the whole network finds out.
+func TestADeltaWithOtherVTEPsConcernsTheWholeNetwork(t *testing.T) {
+	r := told(t)
+	d := SegmentDelta{Database: "db", NetworkID: "net", From: v(9), To: v(11), VNI: 5001, VTEPs: []netip.Addr{netip.MustParseAddr("10.77.0.9")}}
+	if e := r.Apply(d); !slices.Equal(e.Networks, []string{"net"}) {
+		t.Errorf("the effect is %+v", e)
+	}
 }
 
 func hosts(m cow.Map[l2gw.MAC, l2gw.Host]) map[byte]bool {
@@ -80,9 +91,8 @@ func TestASnapshotIsBelievedWholeOrNotAtAll(t *testing.T) {
 
 func TestADeltaFitsOrTheNetworkIsAskedForAnew(t *testing.T) {
 	r := told(t)
-	vtep := []netip.Addr{netip.MustParseAddr("10.77.0.11")}
 	d := SegmentDelta{
-		Database: "db", NetworkID: "net", From: v(9), To: v(11), VNI: 5001, VTEPs: vtep,
+		Database: "db", NetworkID: "net", From: v(9), To: v(11), VNI: 5001,
 		Set: []l2gw.Host{{MAC: l2gw.MAC{5: 3}}}, Removed: []l2gw.MAC{{5: 1}},
 	}
 	before := r.Segments["net"]

@@ -1,6 +1,10 @@
 package fabric
 
-import "l2gw"
+import (
+	"slices"
+
+	"l2gw"
+)
 
 // Replica is what an agent knows of what one database must hold. It belongs to
 // one goroutine; the segments in it are immutable and may be shared.
@@ -25,7 +29,7 @@ type Effect struct {
 	Networks []string          // these networks may have changed in any way
 	Bindings []l2gw.BindingKey // these bindings were set or unset
 	Network  string            // of this network only
-	MACs     []l2gw.MAC        // these hosts, and perhaps the VTEPs, have changed
+	MACs     []l2gw.MAC        // these hosts have changed
 	Ask      string            // the network that must be asked for anew, or ""
 }
 
@@ -159,7 +163,7 @@ func (r *Replica) applyDelta(m SegmentDelta) Effect {
 		VTEPs: m.VTEPs, Hosts: hosts.Commit(), Version: m.To,
 	}
 	r.version[m.NetworkID] = m.To
-	if m.Name != old.Name || m.VNI != old.VNI {
+	if m.Name != old.Name || m.VNI != old.VNI || !slices.Equal(m.VTEPs, old.VTEPs) {
 		return Effect{Networks: []string{m.NetworkID}}
 	}
 	return Effect{Network: m.NetworkID, MACs: macs}
