@@ -130,7 +130,7 @@ func (t *dbTable) column(name string) (*ColumnSchema, int) {
 	return t.columns[at], at
 }
 
-// columnNames are the columns of the schema, in order.
+// allColumns are the positions of the schema's columns.
 func (t *dbTable) allColumns() []int {
 	all := make([]int, len(t.columns))
 	for i := range all {

@@ -15,6 +15,9 @@ import (
 // maxUnread is how much a client may leave unread before its next request waits.
 const maxUnread = 1 << 20
 
+// handshakeLimit is how long a client may take to agree on TLS.
+const handshakeLimit = 10 * time.Second
+
 // session is one client's connection.
 type session struct {
 	srv   *Server
@@ -92,6 +95,14 @@ func (s *Server) end(c *session) {
 
 // read takes the client's messages and answers them.
 func (c *session) read() error {
+	if t, ok := c.conn.(*tls.Conn); ok {
+		ctx, cancel := context.WithTimeout(c.srv.ctx, handshakeLimit)
+		err := t.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("TLS: %w", err)
+		}
+	}
 	r := newJSONReader(&probingReader{c: c})
 	for {
 		v, err := r.read()

@@ -231,6 +231,35 @@ func TestAReplacedSwitchComesBackWithItsPortsAlone(t *testing.T) {
 	eventually(t, "the new switch works", func() bool { return strings.Contains(dump(t, e, "Mcast_Macs_Local"), "unknown-dst") })
 }
 
+// The tools of Open vSwitch are clients that know nothing of us.
+func TestVtepCtlProgramsTheSwitch(t *testing.T) {
+	e := start(t, Options{})
+	ctl := func(args ...string) string {
+		t.Helper()
+		var out, stderr bytes.Buffer
+		cmd := exec.Command("vtep-ctl", append([]string{"--timeout=20", "--db=" + e.Endpoint()}, args...)...)
+		cmd.Stdout, cmd.Stderr = &out, &stderr
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("vtep-ctl is needed and has to work: run `make deps` (vtep-ctl %s: %v: %s)", strings.Join(args, " "), err, &stderr)
+		}
+		return out.String()
+	}
+	ctl("add-ls", "net-a", "--", "bind-ls", "sw1", "eth1", "100", "net-a")
+	ctl("add-ucast-remote", "net-a", "02:00:00:00:a1:01", "192.0.2.11", "--", "add-mcast-remote", "net-a", "unknown-dst", "192.0.2.11")
+	if got := ctl("show"); !strings.Contains(got, "100=net-a") {
+		t.Errorf("show:\n%s", got)
+	}
+	if got := ctl("list-remote-macs", "net-a"); strings.Count(got, "vxlan_over_ipv4/192.0.2.11") != 2 {
+		t.Errorf("list-remote-macs:\n%s", got)
+	}
+	eventually(t, "flooding is announced", func() bool {
+		return strings.Contains(ctl("list-local-macs", "net-a"), "unknown-dst -> vxlan_over_ipv4/192.0.2.1")
+	})
+	ctl("unbind-ls", "sw1", "eth1", "100", "--", "clear-remote-macs", "net-a")
+	eventually(t, "the local rows are withdrawn", func() bool { return !strings.Contains(ctl("list-local-macs", "net-a"), "unknown-dst") })
+	ctl("del-ls", "net-a")
+}
+
 func TestBadOptionsAndNamesAreRefused(t *testing.T) {
 	for _, opts := range []Options{
 		{Switches: []Switch{{Name: "a", TunnelIP: "x"}}},
