@@ -85,13 +85,33 @@ func TestANetworkThatTheInventoryDropsLosesItsRowsAndKeepsItsConnection(t *testi
 
 func TestABrokenInventoryChangesNothingAlsoAfterARestart(t *testing.T) {
 	s, p, _ := connected(t)
-	p.WriteInventory("networks: [{id: " + netA + ", name: net-a, vni: many}]\n")
-	p.WaitLog("vni")
+	p.WriteInventory(strings.Replace(inventoryFile, "vni: 5002", "vni: many", 1))
+	told := p.Inventory + `:4: vni is the text "many"`
+	product.Eventually(t, "the API names file, line and value", func() error {
+		_, out := p.Do("GET", "/v2.0/l2-gateway-inventory", nil)
+		state := out["l2_gateway_inventory"].(product.Object)
+		if state["known"] != true || state["networks"] != 2.0 || !strings.Contains(fmt.Sprint(state["error"]), told) {
+			return fmt.Errorf("%v", out)
+		}
+		return nil
+	})
+	out := commandLine(t, p).run("status", "-f", "value", "-c", "Kind", "-c", "Status", "-c", "Status Reason")
+	if !strings.HasPrefix(out, "inventory ERROR the last good one stays in force: "+told) {
+		t.Errorf("l2gw status does not tell: %s", out)
+	}
 	p.Kill()
 	s.Wipe()
 	fill(s)
 	p.Run()
 	waitFor(t, s, withB(wantA()))
+
+	p.WriteInventory(inventoryFile)
+	product.Eventually(t, "all is well again", func() error {
+		if out := commandLine(t, p).run("status"); !strings.HasPrefix(out, "All is ACTIVE") {
+			return errors.New(out)
+		}
+		return nil
+	})
 }
 
 // takeLock is another program that gets the switch's lock, by "lock" or by
