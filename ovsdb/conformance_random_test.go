@@ -140,6 +140,11 @@ func (g *generator) operation() string {
 	case 6, 7:
 		c := g.column(t)
 		mutators := []string{"insert", "delete", "insert", "delete", "+=", "-=", "*=", "/=", "%="}
+		if c.Type.Max > 1 {
+			// The process of ovsdb-server 3.1 ends at some arithmetic on sets that
+			// makes duplicates: [1,2,3] times -1, and in the next transaction times 0.
+			mutators = mutators[:2]
+		}
 		return fmt.Sprintf(`{"op":"mutate","table":%q,"where":%s,"mutations":[[%q,%q,%s]]}`,
 			name, g.where(t), c.Name, mutators[g.pick("mutator", len(mutators))], g.value(&c.Type))
 	case 8:
