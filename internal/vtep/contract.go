@@ -29,7 +29,7 @@ type Options struct {
 	MaxMACs int
 	// Lock is the OVSDB lock that each transaction asserts; "" if the switch has none.
 	Lock string
-	// MaxOps limits the operations of one transaction; 0: 1,000. At least 8 are needed.
+	// MaxOps limits the operations of one transaction; 0: 1,000. Less than 16 counts as 16.
 	MaxOps int
 }
 

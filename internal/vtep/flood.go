@@ -3,7 +3,6 @@ package vtep
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -261,7 +260,7 @@ func (p *planner) shrinkFlood(n *network) {
 		return
 	}
 
-	if len(f.want) == 0 && !f.settled {
+	if f.ends() {
 		p.removeFlood(n)
 		return
 	}
@@ -305,31 +304,22 @@ func (p *planner) shrinkFlood(n *network) {
 		ovsdb.Update(tableMcastRemote, ovsdb.ByUUID(kept.UUID()), ovsdb.Cell{Column: "locator_set", Value: set}))
 }
 
-// removeFlood takes the flood set away when nothing is left to reach: after the
-// last unicast row, but in the same plan. That the set is ours and not an operator's shows in
-// those rows only.
+// ends reports whether nothing is left to reach, so that the set is to go.
+func (f *flood) ends() bool { return len(f.want) == 0 && !f.settled && len(f.rows) > 0 }
+
+// removeFlood takes the flood set away when nothing is left to reach, in one
+// transaction with the last unicast rows: no VTEP is outside the set for a moment, and the rows
+// from which one can tell that the set is ours and not an operator's are there as long as it is.
 func (p *planner) removeFlood(n *network) {
-	if n.hosts.blocked > 0 {
+	if n.hosts.blocked > 0 || n.hosts.remain {
 		return
 	}
-	f, s := &n.flood, n.subject()
-	p.b.reserve(min(p.b.fresh(), 2*len(f.rows)+len(n.hosts.removedIn)))
-	for _, txn := range slices.Sorted(maps.Keys(n.hosts.removedIn)) {
-		if txn != p.b.id && p.b.room() > 2*len(f.rows) {
-			p.b.add(s, waitGone(tableUcastRemote, n.hosts.removedIn[txn]))
-		}
-	}
-	for _, r := range f.rows {
+	for _, r := range n.flood.rows {
 		p.b.reserve(2)
-		p.b.add(s,
+		p.b.add(n.subject(),
 			ovsdb.WaitEqual(tableMcastRemote, r.UUID(), ovsdb.Cell{Column: "locator_set", Value: Mcast{r}.LocatorSet()}),
 			ovsdb.Delete(tableMcastRemote, ovsdb.ByUUID(r.UUID())))
 	}
-}
-
-// waitGone fails the transaction while the row is there.
-func waitGone(table string, row ovsdb.UUID) ovsdb.Op {
-	return ovsdb.Op{Kind: ovsdb.OpWait, Table: table, Where: ovsdb.ByUUID(row), Columns: []string{"MAC"}, Until: "==", Rows: [][]ovsdb.Cell{}}
 }
 
 // addresses shows a set of locators to people.

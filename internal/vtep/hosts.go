@@ -25,8 +25,8 @@ type hostDiff struct {
 
 	unwritten int // hosts that do not fit into the table
 	blocked   int // rows left out since the switch refuses them
-	// removedIn has, for each transaction that deletes rows of the network, one of them.
-	removedIn map[int]ovsdb.UUID
+	// remain tells that rows were left for the next plan to remove.
+	remain bool
 }
 
 // hostRow is a row and the host that it is for; of a second row of a MAC also the first.
@@ -378,7 +378,6 @@ func (p *planner) locatorFor(n *network, e *endpoint, s Subject) (ovsdb.Value, b
 // removeHosts removes what diffHosts found to be too much.
 func (p *planner) removeHosts(n *network) {
 	d := &n.hosts
-	d.removedIn = make(map[int]ovsdb.UUID)
 	if n.flood.guessed && !n.flood.settled && len(d.extra)+len(d.twice) > 0 {
 		p.deferred = true // these rows tell whose the flood set is, until it has a VTEP of the segment
 		return
@@ -395,14 +394,23 @@ func (p *planner) removeHosts(n *network) {
 			ovsdb.Delete(tableUcastRemote, ovsdb.ByUUID(t.row.UUID())))
 		p.deferred = p.deferred || n.hosts.unwritten > 0
 	}
-	for _, r := range d.extra {
+	extra := d.extra
+	if f := &n.flood; f.ends() {
+		// The flood set goes in one transaction with the last of them.
+		if last := max(1, p.b.fresh()-2*len(f.rows)); len(extra) > last {
+			extra, d.remain = extra[last:], true
+			p.deferred = true
+		} else {
+			p.b.reserve(min(p.b.fresh(), len(extra)+2*len(f.rows)))
+		}
+	}
+	for _, r := range extra {
 		s := extraSubject(n, r)
 		if p.isBlocked(s) {
 			continue
 		}
 		p.b.reserve(1)
 		p.b.add(s, ovsdb.Delete(tableUcastRemote, ovsdb.ByUUID(r.UUID())))
-		d.removedIn[p.b.id] = r.UUID()
 		p.deferred = p.deferred || n.hosts.unwritten > 0
 	}
 }

@@ -21,6 +21,8 @@ type model struct {
 	// commits are all states that there have been.
 	commits []*ovsdb.Snapshot
 	made    uint32
+	// lose says of the next transactions whether they fail for a reason of the switch's own.
+	lose []bool
 }
 
 // uuid is a new one, the same ones in each run.
@@ -297,6 +299,7 @@ func (m *model) settle(t fatalf, intent *Intent, scope Scope) *Plan {
 		if len(plan.Txns) == 0 {
 			return plan
 		}
+		lost := false
 		for _, txn := range plan.Txns {
 			if len(txn.Subjects) != len(txn.Ops) {
 				t.Fatalf("%d operations and %d subjects", len(txn.Ops), len(txn.Subjects))
@@ -304,13 +307,25 @@ func (m *model) settle(t fatalf, intent *Intent, scope Scope) *Plan {
 			if limit := max(intent.Options.MaxOps, minMaxOps); intent.Options.MaxOps > 0 && len(txn.Ops) > limit {
 				t.Fatalf("a transaction of %d operations, want at most %d", len(txn.Ops), limit)
 			}
-			if err := m.apply(txn); err != nil {
+			if len(m.lose) > 0 {
+				lost, m.lose = lost || m.lose[0], m.lose[1:]
+				if lost && rand(&m.made)%2 == 0 {
+					continue
+				}
+			}
+			// After a loss, the guards of others may well fail.
+			if err := m.apply(txn); err != nil && !lost {
 				t.Fatalf("%v in %s", err, show(txn))
 			}
 		}
 	}
 	t.Fatalf("the plans do not come to an end; contents:\n%s", strings.Join(m.contents(), "\n"))
 	return nil
+}
+
+func rand(state *uint32) uint32 {
+	*state++
+	return *state * 2654435761 >> 16
 }
 
 type fatalf interface {

@@ -39,7 +39,7 @@ func drawWorld(t *rapid.T, newSchema, old *ovsdb.Schema) *world {
 	w.m.addSwitch("ps1", own1, "eth1", "eth2")
 	w.m.addSwitch("ps2", own2, "eth1")
 	w.in = newIntent()
-	w.in.Options.MaxOps = rapid.SampledFrom([]int{0, 8, 9, 13}).Draw(t, "max ops")
+	w.in.Options.MaxOps = rapid.SampledFrom([]int{0, 16, 17, 20}).Draw(t, "max ops")
 	w.in.Options.Lock = rapid.SampledFrom([]string{"", "l2gw"}).Draw(t, "lock")
 	if rapid.IntRange(0, 3).Draw(t, "service nodes") == 0 {
 		w.in.Options.ServiceNodes = []netip.Addr{addr("10.0.9.9"), addr("10.0.9.8")}

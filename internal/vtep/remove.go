@@ -33,6 +33,8 @@ func (p *planner) remove(n *network) Verdict {
 	waits := p.waitsFor(n)
 
 	p.later = append(p.later, func() {
+		p.b.reserve(min(p.b.fresh(), len(ucast)+len(mcast)))
+		first, split := p.b.id, false
 		for _, r := range ucast {
 			s := extraSubject(n, r)
 			if p.isBlocked(s) {
@@ -41,8 +43,13 @@ func (p *planner) remove(n *network) Verdict {
 			}
 			p.b.reserve(1)
 			p.b.add(s, ovsdb.Delete(tableUcastRemote, ovsdb.ByUUID(r.UUID())))
+			split = split || p.b.id != first
 		}
 		if blocked {
+			return
+		}
+		if split || len(ucast) > 0 && p.b.room() < len(mcast) {
+			p.deferred = true // the flood set goes when the last of them is seen to be gone
 			return
 		}
 		for _, r := range mcast {

@@ -11,7 +11,7 @@ import (
 const defaultMaxOps = 1000
 
 // minMaxOps is the longest series of operations that must be in one transaction.
-const minMaxOps = 8
+const minMaxOps = 16
 
 // builder cuts a series of operations into transactions.
 type builder struct {

@@ -151,6 +151,7 @@ func TestPlansMakeAnyContentsRightAndTouchNothingForeign(t *testing.T) {
 	now, old := vtepSchema(t), oldSchema(t)
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t, now, old)
+		w.m.lose = rapid.SliceOfN(rapid.Bool(), 0, 12).Draw(t, "lost transactions")
 		before := w.m.contents()
 		plan := w.run(t, all)
 		w.check(t, plan, before)
