@@ -73,7 +73,8 @@ func (t *ColumnType) IsOptional() bool { return t.Value == nil && t.Min == 0 && 
 // Unlimited is ColumnType.Max of a set or map of any size.
 const Unlimited = math.MaxInt
 
-// Default is the value of the column where an insert gives none (RFC 7047 §5.2.1).
+// Default is the value of the column where an insert gives none (RFC 7047
+// §5.2.1): the empty set or map, or one zero atom where the column must have one.
 func (t *ColumnType) Default() Value {
 	switch {
 	case t.Min == 0 && t.IsMap():
@@ -88,12 +89,9 @@ func (t *ColumnType) Default() Value {
 	return t.Key.Default()
 }
 
-// Default is the atom that stands where none is given: the zero value of the
-// type, or with an enumeration its first atom.
+// Default is the zero of the type. It need not be allowed: an enumeration or a
+// range may lack it, and then ovsdb-server refuses an insert that gives no value.
 func (b *BaseType) Default() Value {
-	if b.Enum != nil && b.Enum.Len() > 0 {
-		return b.Enum.At(0)
-	}
 	switch b.Type {
 	case TypeInteger:
 		return int64(0)

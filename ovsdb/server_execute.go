@@ -166,7 +166,7 @@ func (e *execution) insert(p *opParser, out []byte) ([]byte, *Error) {
 	for i, c := range t.columns {
 		if r.values[i] == nil {
 			// The value that stands for nothing may itself break the column's constraints.
-			r.values[i] = c.Type.zeroValue()
+			r.values[i] = c.Type.Default()
 			if err := c.Type.check(r.values[i]); err != nil {
 				return out, err
 			}
@@ -434,7 +434,7 @@ func (t *dbTable) projection(at []int, cells []cell) string {
 		if i < 0 {
 			v = UUID{}
 		} else {
-			v = t.columns[i].Type.zeroValue()
+			v = t.columns[i].Type.Default()
 		}
 		for _, c := range cells {
 			if c.at == i {

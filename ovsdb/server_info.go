@@ -33,7 +33,7 @@ func (s *Server) addServerDatabase() {
 	for _, name := range s.databaseNames() {
 		r := &dbRow{table: t, uuid: NewUUID(), version: NewUUID(), values: make([]Value, len(t.columns))}
 		for i, c := range t.columns {
-			r.values[i] = c.Type.zeroValue()
+			r.values[i] = c.Type.Default()
 		}
 		r.values[t.at["name"]] = name
 		r.values[t.at["model"]] = "standalone"

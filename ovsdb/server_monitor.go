@@ -355,7 +355,7 @@ func appendRowUpdate2(b []byte, t *dbTable, mt *monitoredTable, kind changeKind,
 	}
 	b = appendRow(b, t, mt, kind, func(at int) (Value, bool) {
 		v := now.value(at)
-		return v, at < 0 || !Equal(v, t.columns[at].Type.zeroValue())
+		return v, at < 0 || !Equal(v, t.columns[at].Type.Default())
 	})
 	return append(b, '}')
 }

@@ -293,25 +293,6 @@ func atomsText(s Set) string {
 	return strings.Join(parts, ", ")
 }
 
-// zeroValue is what a column holds in a new row where nothing is given. Unlike
-// Default it does not look for an atom that an enumeration allows: ovsdb-server
-// does not either, and refuses the row instead.
-func (t *ColumnType) zeroValue() Value {
-	switch {
-	case t.Min == 0 && t.IsMap():
-		return Map{}
-	case t.Min == 0:
-		return Set{}
-	case t.IsMap():
-		return Map{[]Pair{{zeroAtom(t.Key.Type), zeroAtom(t.Value.Type)}}}
-	case t.IsScalar():
-		return zeroAtom(t.Key.Type)
-	}
-	return Set{[]Value{zeroAtom(t.Key.Type)}}
-}
-
-func zeroAtom(t AtomType) Value { return (&BaseType{Type: t}).Default() }
-
 // english describes the type in words, for error messages.
 func (t *ColumnType) english() string {
 	key := string(t.Key.Type)
