@@ -73,6 +73,8 @@ func deviceStatus(d *deviceView, seenIn []string) (l2gw.Status, string) {
 		return l2gw.StatusDown, "the switch reports: " + strings.Join(d.Faults, ", ")
 	case !db.InSync:
 		return l2gw.StatusBuild, cmp.Or(db.Error, "not yet in sync")
+	case db.Error != "": // it holds what it should, and more that it does not let go of
+		return l2gw.StatusDegraded, db.Error
 	}
 	return l2gw.StatusActive, ""
 }

@@ -101,6 +101,10 @@ func TestDevicesAreShownWithTheirDatabaseAlsoTheOnesThatCannotBeReached(t *testi
 	if want := `{"l2_gateway_devices": [{"name": "", "database": "ovsdb2", "status": "DOWN", "status_reason": "connection refused"}, {"name": "ps1", "database": "ovsdb1", "status": "ACTIVE", "status_reason": ""}]}`; got != want {
 		t.Errorf("list: %s", got)
 	}
+	w.ctl.databases[0].Error = "logical switch x cannot be removed"
+	if got := w.request("GET", "/v2.0/l2-gateway-devices/ps1?fields=status&fields=status_reason", "").Body.String(); !strings.Contains(got, `"DEGRADED", "status_reason": "logical switch x cannot be removed"`) {
+		t.Errorf("a switch that keeps what it should not: %s", got)
+	}
 	w.ctl.databases[1].Devices = w.ctl.databases[0].Devices
 	if got := w.request("GET", "/v2.0/l2-gateway-devices/ps1?fields=status&fields=status_reason", "").Body.String(); !strings.Contains(got, `"ERROR", "status_reason": "several databases have a switch of this name: ovsdb1, ovsdb2"`) {
 		t.Errorf("a name in two databases: %s", got)
