@@ -42,8 +42,11 @@ func filled(b *testing.B, in *Intent) *ovsdb.Snapshot {
 	e := m.snap.Edit()
 	for _, h := range hosts.All() {
 		e.Put(m.row(nil, tableUcastRemote, ovsdb.NewUUID(), []ovsdb.Cell{
-			{Column: "MAC", Value: h.MAC.String()}, {Column: "logical_switch", Value: ls},
-			{Column: "locator", Value: locators[h.VTEP.String()]}, {Column: "ipaddr", Value: firstIP(h)}}))
+			{Column: "MAC", Value: h.MAC.String()},
+			{Column: "logical_switch", Value: ls},
+			{Column: "locator", Value: locators[h.VTEP.String()]},
+			{Column: "ipaddr", Value: firstIP(h)},
+		}))
 	}
 	snap := e.Commit()
 	if plan := MakePlan(snap, Probe(snap.Schema, snap), in, all, nil); !plan.InSync() {

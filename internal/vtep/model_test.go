@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"l2gw"
-	"l2gw/internal/cow"
 	"l2gw/ovsdb"
 	"l2gw/test/ovsdbd"
 )
@@ -511,5 +510,3 @@ func (in *Intent) bind(device, port string, vlan l2gw.VLAN, network string) {
 func (in *Intent) unbind(device, port string, vlan l2gw.VLAN) {
 	delete(in.Bindings, l2gw.BindingKey{Device: device, Interface: port, VLAN: vlan})
 }
-
-var _ cow.Map[l2gw.MAC, l2gw.Host] = (&l2gw.Segment{}).Hosts
