@@ -23,7 +23,7 @@ func ParseVLAN(s string) (VLAN, error) {
 	s = strings.TrimSpace(s)
 	digits := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(s, "-"), "+"), "0")
 	switch {
-	case strings.Trim(s, "+-") == "" || strings.Trim(digits, "0123456789") != "" || strings.IndexAny(s[1:], "+-") >= 0:
+	case strings.Trim(s, "+-") == "" || strings.Trim(digits, "0123456789") != "" || strings.ContainsAny(s[1:], "+-"):
 		return 0, SegmentationIDInvalid()
 	case digits == "":
 		return 0, nil

@@ -84,10 +84,12 @@ func TestAMirrorIsReadFromMessagesOfAnyOrder(t *testing.T) {
 	} {
 		c, p := newPeer(t, ConnOptions{})
 		var seen []string
-		m := &mirror{database: "d", schema: schema, layouts: layoutsFor(schema, map[string][]string{"T": nil}, nil),
+		m := &mirror{
+			database: "d", schema: schema, layouts: layoutsFor(schema, map[string][]string{"T": nil}, nil),
 			publish: func(s *Snapshot, _ []rowChange, _ bool, _ string) {
 				seen = append(seen, s.Table("T").Get(u).Str("c"))
-			}}
+			},
+		}
 		go func() {
 			p.receive()
 			p.send(answers[0] + answers[1])
@@ -366,8 +368,10 @@ func FuzzSession(f *testing.F) {
 			_, _ = theirs.Write(data)
 			theirs.Close()
 		}()
-		m := &mirror{database: "d", schema: schema, layouts: layoutsFor(schema, map[string][]string{"T": nil}, nil),
-			publish: func(*Snapshot, []rowChange, bool, string) {}}
+		m := &mirror{
+			database: "d", schema: schema, layouts: layoutsFor(schema, map[string][]string{"T": nil}, nil),
+			publish: func(*Snapshot, []rowChange, bool, string) {},
+		}
 		_ = m.begin(context.Background(), c, nil, "")
 		select {
 		case <-c.Done():
@@ -381,8 +385,10 @@ func FuzzSession(f *testing.F) {
 // FuzzValue: any text is a value or an error, and a value is written as it was read.
 func FuzzValue(f *testing.F) {
 	types := []ColumnType{
-		{Key: BaseType{Type: TypeString}, Min: 1, Max: 1}, {Key: BaseType{Type: TypeInteger}, Max: Unlimited},
-		{Key: BaseType{Type: TypeReal}, Min: 0, Max: 1}, {Key: BaseType{Type: TypeUUID}, Max: Unlimited},
+		{Key: BaseType{Type: TypeString}, Min: 1, Max: 1},
+		{Key: BaseType{Type: TypeInteger}, Max: Unlimited},
+		{Key: BaseType{Type: TypeReal}, Min: 0, Max: 1},
+		{Key: BaseType{Type: TypeUUID}, Max: Unlimited},
 		{Key: BaseType{Type: TypeString}, Value: &BaseType{Type: TypeBoolean}, Max: Unlimited},
 	}
 	for _, s := range []string{`"a\u0041"`, `5`, `1e3`, `["set",[1,2,1]]`, `["uuid","01234567-89ab-cdef-0123-456789abcdef"]`, `["map",[["a",true]]]`, "[\"map\",[[\"\x87\",true]]]", `[`, `["set",[`, "\x00", `"\`} {

@@ -24,7 +24,6 @@ type rowChange struct{ old, now *Row }
 type updateDecoder struct {
 	values  valueDecoder
 	layouts map[string]*rowDecoder
-	cur     *rowDecoder
 	// changes are noted if note is set.
 	note    bool
 	changes []rowChange

@@ -72,8 +72,7 @@ func TestABadEndpointIsRefusedWithAReason(t *testing.T) {
 func TestWaitsGrowUpToALimitWithJitter(t *testing.T) {
 	var r float64
 	b := Backoff{Min: time.Second, Max: 5 * time.Second, Rand: func() float64 { return r }}
-	for i, want := range []time.Duration{1, 2, 4, 5, 5} {
-		want *= time.Second
+	for i, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
 		r = 0
 		if got := b.Delay(i + 1); got != want/2 {
 			t.Errorf("after %d failures at least %s, want %s", i+1, got, want/2)

@@ -3,7 +3,6 @@ package ovsdb
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"sync"
 )
@@ -65,7 +64,7 @@ func lacking(unknown map[string]bool, c Connector) Connector {
 			b := make([]byte, 64<<10)
 			for {
 				n, err := server.Read(b)
-				if write(b[:n]) != nil || err == io.EOF || err != nil {
+				if write(b[:n]) != nil || err != nil {
 					return
 				}
 			}

@@ -44,7 +44,7 @@ func (r *jsonReader) read() (any, error) {
 		return nil, err
 	}
 	v, err := r.value(c, 0)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return v, err
@@ -81,7 +81,7 @@ func (r *jsonReader) value(c byte, depth int) (any, error) {
 	case c == 't':
 		return true, r.word("rue")
 	case c == 'f':
-		return false, r.word("alse")
+		return false, r.word("alse") //nolint:misspell // the rest of false
 	case c == 'n':
 		return nil, r.word("ull")
 	case c == '-' || '0' <= c && c <= '9':

@@ -224,7 +224,8 @@ func removeStaleSocket(path string) {
 	if err != nil || info.Mode()&os.ModeSocket == 0 {
 		return
 	}
-	c, err := net.Dial("unix", path)
+	var dial net.Dialer
+	c, err := dial.DialContext(context.Background(), "unix", path) // local: at once
 	if err == nil {
 		c.Close()
 		return

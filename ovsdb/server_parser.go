@@ -49,10 +49,26 @@ func member[T any](p *opParser, name string, required bool, good func(T) bool) (
 	return v, true
 }
 
-func (p *opParser) id(name string) string     { v, _ := member(p, name, true, isID); return v }
-func (p *opParser) string(name string) string { v, _ := member[string](p, name, true, nil); return v }
-func (p *opParser) bool(name string) bool     { v, _ := member[bool](p, name, true, nil); return v }
-func (p *opParser) array(name string) []any   { v, _ := member[[]any](p, name, true, nil); return v }
+func (p *opParser) id(name string) string {
+	v, _ := member(p, name, true, isID)
+	return v
+}
+
+func (p *opParser) string(name string) string {
+	v, _ := member[string](p, name, true, nil)
+	return v
+}
+
+func (p *opParser) bool(name string) bool {
+	v, _ := member[bool](p, name, true, nil)
+	return v
+}
+
+func (p *opParser) array(name string) []any {
+	v, _ := member[[]any](p, name, true, nil)
+	return v
+}
+
 func (p *opParser) object(name string) jsonObject {
 	v, _ := member[jsonObject](p, name, true, nil)
 	return v

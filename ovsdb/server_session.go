@@ -57,9 +57,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, probe time.Duration) 
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		if err := c.queue.write(conn); err != nil {
-			c.drop(err)
-		}
+		c.drop(c.queue.write(conn)) // it only ends with an error
 	}()
 	err := c.read()
 	stop()

@@ -99,14 +99,18 @@ func (s *standalone) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer func() {
+		if err := st.Close(); err != nil {
+			log.Warn("closing the database", "error", err)
+		}
+	}()
 
 	if len(hosts) == 0 {
 		sw, err := emulator.Start(ctx, emulator.Options{Listen: s.emulated, Logger: log})
 		if err != nil {
 			return fmt.Errorf("emulated switch: %w", err)
 		}
-		defer sw.Close()
+		defer func() { _ = sw.Close() }()
 		hosts = []ovsdbHost{{"emulated", sw.Endpoint()}}
 		go wipeOnSignal(ctx, sw, log)
 		log.Info("emulated switch is up; look into it with `ovsdb-client dump "+sw.Endpoint()+" hardware_vtep`", "endpoint", sw.Endpoint())

@@ -65,9 +65,13 @@ func look(server *ovsdb.Server) (*view, error) {
 		name string
 		into *[]row
 	}{
-		{"Physical_Switch", &v.switches}, {"Physical_Port", &v.ports}, {"Logical_Switch", &v.logical},
-		{"Ucast_Macs_Local", &v.ucast}, {"Mcast_Macs_Local", &v.mcast},
-		{"Physical_Locator_Set", &v.sets}, {"Physical_Locator", &v.locators},
+		{"Physical_Switch", &v.switches},
+		{"Physical_Port", &v.ports},
+		{"Logical_Switch", &v.logical},
+		{"Ucast_Macs_Local", &v.ucast},
+		{"Mcast_Macs_Local", &v.mcast},
+		{"Physical_Locator_Set", &v.sets},
+		{"Physical_Locator", &v.locators},
 	}
 	ops := make([]ovsdb.Op, len(tables))
 	for i, t := range tables {

@@ -175,12 +175,12 @@ func (e *Emulator) boot() error {
 	}
 	ops = append(ops, ovsdb.Insert("Global", "", ovsdb.Cell{Column: "switches", Value: ovsdb.SetOf(switches)}))
 	if _, err := server.Transact(database, ops...); err != nil {
-		server.Close()
+		_ = server.Close()
 		return err
 	}
 	changed, unwatch, err := server.Watch(database)
 	if err != nil {
-		server.Close()
+		_ = server.Close()
 		return err
 	}
 	e.server = server
@@ -195,7 +195,7 @@ func (e *Emulator) boot() error {
 	e.halt = func() {
 		cancel()
 		behaving.Wait()
-		server.Close()
+		_ = server.Close()
 	}
 	return nil
 }
