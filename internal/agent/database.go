@@ -278,6 +278,7 @@ func (d *database) intent() *vtep.Intent {
 	}
 	return &vtep.Intent{
 		Bindings: d.replica.Bindings, ByNetwork: d.replica.ByNetwork, Segments: d.replica.Segments, Owned: d.replica.Owned, Options: o,
+		Terse: true,
 	}
 }
 

@@ -35,7 +35,9 @@ func (d *database) do(ctx context.Context, m fabric.Do) fabric.Done {
 		done.Error = "cannot read the switch: " + err.Error()
 		return done
 	}
-	done.Differences = vtep.MakePlan(snap, d.capabilities(snap), d.intent(), vtep.Scope{All: true}, nil).Differences
+	intent := d.intent()
+	intent.Terse = false
+	done.Differences = vtep.MakePlan(snap, d.capabilities(snap), intent, vtep.Scope{All: true}, nil).Differences
 	return done
 }
 

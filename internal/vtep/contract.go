@@ -19,6 +19,9 @@ type Intent struct {
 	Segments map[string]*l2gw.Segment
 	Owned    l2gw.Ownership
 	Options  Options
+	// Terse leaves the hosts out of Plan.Differences: naming 10,000 of them
+	// takes as long as planning them.
+	Terse bool
 }
 
 // Options are the operator's settings for one database.

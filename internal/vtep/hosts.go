@@ -262,19 +262,14 @@ func firstIP(h l2gw.Host) string {
 // writeHosts updates and inserts what diffHosts found.
 func (p *planner) writeHosts(n *network) {
 	d := &n.hosts
+	if !p.intent.Terse {
+		p.explainHosts(n)
+	}
 	for _, u := range d.update {
-		p.differ(tableUcastRemote, u.host.MAC.String()+" in "+n.label, hostWords(u.host.VTEP.Unmap().String(), firstIP(u.host)), p.heldWords(u.row))
 		p.updateHost(n, u)
 	}
 	for _, h := range d.insert {
-		p.differ(tableUcastRemote, h.MAC.String()+" in "+n.label, hostWords(h.VTEP.Unmap().String(), firstIP(h)), "")
 		p.insertHost(n, h)
-	}
-	for _, t := range d.twice {
-		p.differ(tableUcastRemote, t.host.MAC.String()+" in "+n.label, "", p.heldWords(t.row)+" (a second row)")
-	}
-	for _, r := range d.extra {
-		p.differ(tableUcastRemote, Ucast{r}.MAC()+" in "+n.label, "", p.heldWords(r))
 	}
 	if d.unwritten > 0 {
 		n.degraded = append(n.degraded, fmt.Sprintf("%d of %d hosts are written, since %s; what is sent to the others is flooded",
@@ -292,6 +287,23 @@ func (p *planner) writeHosts(n *network) {
 	}
 	if d.blocked > 0 {
 		n.degraded = append(n.degraded, fmt.Sprintf("%d rows that the switch refused are left out for now", d.blocked))
+	}
+}
+
+// explainHosts names what is different about the hosts of a network.
+func (p *planner) explainHosts(n *network) {
+	d := &n.hosts
+	for _, u := range d.update {
+		p.differ(tableUcastRemote, u.host.MAC.String()+" in "+n.label, hostWords(u.host.VTEP.Unmap().String(), firstIP(u.host)), p.heldWords(u.row))
+	}
+	for _, h := range d.insert {
+		p.differ(tableUcastRemote, h.MAC.String()+" in "+n.label, hostWords(h.VTEP.Unmap().String(), firstIP(h)), "")
+	}
+	for _, t := range d.twice {
+		p.differ(tableUcastRemote, t.host.MAC.String()+" in "+n.label, "", p.heldWords(t.row)+" (a second row)")
+	}
+	for _, r := range d.extra {
+		p.differ(tableUcastRemote, Ucast{r}.MAC()+" in "+n.label, "", p.heldWords(r))
 	}
 }
 
