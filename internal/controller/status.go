@@ -133,13 +133,18 @@ func compareKeys(a, b l2gw.BindingKey) int {
 	return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.VLAN, b.VLAN))
 }
 
-// Databases returns what is known of each database, by name.
+// Databases returns what is known of each database, by name. One that no agent
+// serves is among them as long as rows of ours may be on it.
 func (c *Controller) Databases() []l2gw.DatabaseState {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	all := make([]l2gw.DatabaseState, 0, len(c.state.databases))
 	for _, d := range c.state.databases {
-		all = append(all, d.observed)
+		seen := d.observed
+		if d.feed == nil {
+			seen.Connected, seen.InSync, seen.Error = false, false, "no agent serves it"
+		}
+		all = append(all, seen)
 	}
 	slices.SortFunc(all, func(a, b l2gw.DatabaseState) int { return cmp.Compare(a.Name, b.Name) })
 	return all
