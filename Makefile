@@ -41,7 +41,7 @@ test-unit: deps
 ## test-race: all suites but the packets, with the race detector
 .PHONY: test-race
 test-race: deps
-	$(GOTEST) -race $(UNIT_TESTS)
+	L2GW_TEST_RACE=1 $(GOTEST) -race $(UNIT_TESTS)
 
 ## test-ovsdb: the OVSDB library alone, with its conformance suite
 .PHONY: test-ovsdb
@@ -69,10 +69,11 @@ fuzz:
 bench: deps
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
-## lint: golangci-lint, which also says who may import whom, and go vet
+## lint: golangci-lint, which also says who may import whom, go vet and a tidy go.mod
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint
 	$(TOOLS)/golangci-lint run
+	go mod tidy -diff
 
 ## fmt: gofumpt on every file
 .PHONY: fmt

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -10,6 +11,12 @@ import (
 	"l2gw/test/ovsdbd"
 	"l2gw/test/product"
 )
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	product.RemoveBinary()
+	os.Exit(code)
+}
 
 const (
 	netA = "aaaaaaaa-0000-4000-8000-000000000001"

@@ -30,6 +30,13 @@ var build struct {
 	err  error
 }
 
+// RemoveBinary removes what Binary built; a TestMain calls it at the end.
+func RemoveBinary() {
+	if build.path != "" {
+		os.RemoveAll(filepath.Dir(build.path))
+	}
+}
+
 // Binary builds bin/l2gw once per test process, with the race detector if that
 // is wanted by L2GW_TEST_RACE=1, and returns its path.
 func Binary(t testing.TB) string {
@@ -166,6 +173,16 @@ func (p *Product) WaitLog(text string) {
 		}
 		return err
 	})
+}
+
+// Log is all that the process has logged, in all its runs.
+func (p *Product) Log() string {
+	p.t.Helper()
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(b)
 }
 
 // WriteInventory replaces the inventory file at one stroke.
