@@ -72,7 +72,7 @@ func New(o Options) (*Agent, error) {
 		}
 		client, err := ovsdb.NewClient(ovsdb.ClientOptions{
 			Database: vtep.Database, Connect: db.Connect, Tables: vtep.Tables(), Indexes: vtep.Indexes(),
-			Backoff: ovsdb.Backoff{Max: maxRedial}, Lock: db.Lock, Logger: o.Logger.With("database", db.Name),
+			Backoff: ovsdb.Backoff{Max: maxRedial}, Lock: db.Lock, Logger: o.Logger.With("switch", db.Name),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("database %q: %w", db.Name, err)

@@ -56,6 +56,9 @@ func (d *database) report(ctx context.Context) error {
 			}
 		}
 		d.told.stateDue, d.told.countsDue = false, false
+		if state.Connected != d.told.state.Connected {
+			d.logConnection(state)
+		}
 		if !d.told.stateSent || !reflect.DeepEqual(state, d.told.state) {
 			d.told.state, d.told.stateSent = state, true
 			if err := d.send(ctx, fabric.Observed{Database: d.name, State: state}); err != nil {
@@ -70,6 +73,14 @@ func (d *database) report(ctx context.Context) error {
 		return d.reportLearned(ctx, snap)
 	}
 	return nil
+}
+
+func (d *database) logConnection(s l2gw.DatabaseState) {
+	if s.Connected {
+		d.log.Info("the switch database is connected", "database", d.name, "schema", s.Schema, "devices", len(s.Devices))
+		return
+	}
+	d.log.Warn("the connection to the switch database is lost", "database", d.name, "error", s.Error)
 }
 
 func (d *database) state(snap *ovsdb.Snapshot, st ovsdb.State) l2gw.DatabaseState {

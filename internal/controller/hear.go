@@ -62,6 +62,11 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 			d.seen = c.opts.Now()
 		}
 		d.observed = now
+		for _, dev := range now.Devices {
+			for _, ip := range dev.TunnelIPs {
+				d.tunnels[ip] = true
+			}
+		}
 		changed := changedDevices(old.Devices, now.Devices)
 		for name := range changed {
 			s.report(name)
@@ -72,6 +77,7 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 			networks[s.bindings[k].NetworkID] = true
 		}
 		for id := range networks {
+			s.relearn(d, id, c.opts.Now())
 			if n := s.networks[id]; n != nil && n.merged != nil {
 				s.mergeHosts(n, nil) // the tunnel IPs may be others
 			}

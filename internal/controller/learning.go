@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -35,9 +36,14 @@ func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
 		delete(d.learned, key)
 		networks[key.NetworkID] = true
 	}
-	byNetwork := map[string][]l2gw.Host{}
+	byNetwork, behind := map[string][]l2gw.Host{}, map[string]map[netip.Addr]bool{}
 	for _, l := range m.Set {
-		byNetwork[l.NetworkID] = append(byNetwork[l.NetworkID], l.Host)
+		if behind[l.NetworkID] == nil {
+			behind[l.NetworkID] = s.bridging(d, l.NetworkID)
+		}
+		if behind[l.NetworkID][l.VTEP] {
+			byNetwork[l.NetworkID] = append(byNetwork[l.NetworkID], l.Host)
+		}
 	}
 	gone := map[string][]l2gw.MAC{}
 	for _, key := range m.Gone {
@@ -45,7 +51,7 @@ func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
 	}
 	for id := range networks {
 		if d.bound[id] == 0 {
-			continue // it counts from when the network is bound there: learnBound
+			continue // it counts from when the network is bound there: relearn
 		}
 		n := s.network(id)
 		table := n.table(now)
@@ -58,25 +64,61 @@ func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
 	s.wakeFeeds()
 }
 
-// learnBound takes in that a network is now bound on a database, or no longer:
-// only what is learned where a network is bound counts.
-func (s *state) learnBound(d *database, network string, now time.Time) {
+// relearn takes in that a network is bound on a database otherwise than before,
+// or that its switches have other tunnel IPs. What is learned counts where the
+// network is bound only, and a MAC is not held behind an address at which
+// nobody bridges the network any more. While no switch is there at all, it is to
+// be seen yet who comes back.
+func (s *state) relearn(d *database, network string, now time.Time) {
+	n := s.networks[network]
 	if d.bound[network] == 0 {
-		if n := s.networks[network]; n != nil && n.learned != nil {
+		if n != nil && n.learned != nil {
 			s.learnedChanged(n, n.learned.Forget(now, d.name))
 		}
 		return
 	}
+	if len(d.observed.Devices) == 0 {
+		return
+	}
+	behind := s.bridging(d, network)
 	var hosts []l2gw.Host
 	for key, l := range d.learned {
-		if key.NetworkID == network {
+		if key.NetworkID == network && behind[l.VTEP] {
 			hosts = append(hosts, l.Host)
 		}
 	}
-	if len(hosts) > 0 {
-		n := s.network(network)
-		s.learnedChanged(n, n.table(now).Full(now, d.name, hosts))
+	if n == nil || n.learned == nil {
+		if len(hosts) == 0 {
+			return
+		}
+		n = s.network(network)
 	}
+	table := n.table(now)
+	for h := range table.Hosts().Values() {
+		if d.tunnels[h.VTEP] && !behind[h.VTEP] {
+			s.learnedChanged(n, table.Forget(now, d.name))
+			break
+		}
+	}
+	s.learnedChanged(n, table.Full(now, d.name, hosts))
+}
+
+// bridging are the tunnel IPs of those switches of a database on which the network is bound.
+func (s *state) bridging(d *database, network string) map[netip.Addr]bool {
+	ips := map[netip.Addr]bool{}
+	for k := range s.ofNetwork[network] {
+		if _, here := d.wanted[k]; !here {
+			continue
+		}
+		for _, dev := range d.observed.Devices {
+			if dev.Name == k.Device {
+				for _, ip := range dev.TunnelIPs {
+					ips[ip] = true
+				}
+			}
+		}
+	}
+	return ips
 }
 
 // table is the network's table of learned MACs, made when it is first needed.

@@ -67,25 +67,24 @@ func (c *Controller) place(ctx context.Context, keys map[l2gw.BindingKey]bool) {
 			}
 		}
 		c.locked(func() {
-			bound := maps.Clone(d.bound)
+			changed := map[string]bool{} // networks
 			maps.Copy(d.owned.Networks, more.Networks)
 			maps.Copy(d.owned.Bindings, more.Bindings)
 			for k := range m.unset {
-				touched[d.wanted[k].NetworkID] = true
+				changed[d.wanted[k].NetworkID] = true
 				d.want(k, nil)
 				delete(d.bindingResults, k)
 			}
 			for k, b := range m.set {
 				if old, ok := d.wanted[k]; ok {
-					touched[old.NetworkID] = true
+					changed[old.NetworkID] = true
 				}
-				touched[b.NetworkID] = true
+				changed[b.NetworkID] = true
 				d.want(k, &b)
 			}
-			for id := range touched {
-				if (bound[id] == 0) != (d.bound[id] == 0) {
-					s.learnBound(d, id, c.opts.Now())
-				}
+			for id := range changed {
+				s.relearn(d, id, c.opts.Now())
+				touched[id] = true
 			}
 			if d.feed != nil {
 				d.feed.owned = true

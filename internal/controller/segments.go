@@ -23,7 +23,6 @@ func (s sink) Inventory(u inventory.Update) {
 
 func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {
 	if u.Err != nil {
-		c.log.Warn("the inventory cannot be read; what was known stays in force", "error", u.Err)
 		c.locked(func() { c.state.inventoryError = u.Err })
 		return
 	}

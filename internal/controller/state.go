@@ -40,7 +40,8 @@ type network struct {
 type database struct {
 	name     string
 	observed l2gw.DatabaseState
-	seen     time.Time // when it was last observed connected, or zero
+	seen     time.Time           // when it was last observed connected, or zero
+	tunnels  map[netip.Addr]bool // all that its switches have had
 	owned    l2gw.Ownership
 	wanted   map[l2gw.BindingKey]l2gw.Binding
 	bound    map[string]int // how many of wanted a network has, by its id
@@ -82,6 +83,7 @@ func (s *state) database(name string) *database {
 			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
 			networkResults: map[string]fabric.NetworkResult{},
 			learned:        map[fabric.LearnedKey]l2gw.Learned{},
+			tunnels:        map[netip.Addr]bool{},
 		}
 		s.databases[name] = d
 	}

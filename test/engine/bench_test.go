@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,77 +137,84 @@ func target(b *testing.B, unit string, got, limit float64) {
 	}
 }
 
+// ratio compares what takes us so long with the least that it can take, both
+// measured several times in turn; medians, since the machine has other work too.
+type ratio struct{ raw, ours []time.Duration }
+
+func (r *ratio) report(b *testing.B, limit float64) {
+	b.Helper()
+	median := func(d []time.Duration) float64 {
+		slices.Sort(d)
+		return d[len(d)/2].Seconds()
+	}
+	raw, ours := median(r.raw), median(r.ours)
+	b.ReportMetric(0, "ns/op") // says nothing here
+	b.ReportMetric(raw, "raw-s")
+	b.ReportMetric(ours, "ours-s")
+	target(b, "ours/raw", ours/raw, limit)
+}
+
 // From the request for a connection of 10,000 hosts to the confirmation of the
 // last row, against the same rows as one prebuilt transaction.
 func BenchmarkConnectTenThousandHosts(b *testing.B) {
-	const hosts = 10_000
-	b.Setenv("L2GW_TEST_RACE", "")
+	const hosts, rounds = 10_000, 7
 	inv, raw := benchInventory(hosts), rawRows(hosts)
-	var floor, ours time.Duration
-	var rss float64
 	for range b.N {
-		b.StopTimer()
-		plain := twoSwitches(b)
-		floor += rawCall(b, plain, "transact", raw)
-		plain.Kill()
+		var r ratio
+		var rss float64
+		for range rounds {
+			plain := twoSwitches(b)
+			r.raw = append(r.raw, rawCall(b, plain, "transact", raw))
+			plain.Kill()
 
-		s := twoSwitches(b)
-		p := product.Start(b, inv, "tor:"+s.TCP)
-		gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
-		waitKnown(b, p)
-		b.StartTimer()
-		start := time.Now()
-		c := p.Connect(gw, netA, "100")
-		waitActive(b, p, c)
-		ours += time.Since(start)
-		b.StopTimer()
-		_, peak := memory(b, p.Pid())
-		rss = max(rss, peak)
-		p.Kill()
-		s.Kill()
+			s := twoSwitches(b)
+			p := product.Start(b, inv, "tor:"+s.TCP)
+			gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
+			waitKnown(b, p)
+			start := time.Now()
+			waitActive(b, p, p.Connect(gw, netA, "100"))
+			r.ours = append(r.ours, time.Since(start))
+			_, peak := memory(b, p.Pid())
+			rss = max(rss, peak)
+			p.Kill()
+			s.Kill()
+		}
+		b.ReportMetric(rss, "peak-MB")
+		r.report(b, 2.0)
 	}
-	b.ReportMetric(floor.Seconds()/float64(b.N), "raw-s")
-	b.ReportMetric(ours.Seconds()/float64(b.N), "ours-s")
-	b.ReportMetric(rss, "peak-MB")
-	target(b, "ours/raw", ours.Seconds()/floor.Seconds(), 2.0)
 }
 
 // From the start of the process until the switch is known to hold 100,000 rows
 // that are all right, against a raw read of the same rows.
 func BenchmarkRestartWithAHundredThousandRightRows(b *testing.B) {
-	const hosts = 100_000
+	const hosts, rounds = 100_000, 3
 	s := twoSwitches(b)
 	p := product.Start(b, benchInventory(hosts), "tor:"+s.TCP)
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	waitKnown(b, p)
-	c := p.Connect(gw, netA, "100")
-	waitActive(b, p, c)
+	waitActive(b, p, p.Connect(gw, netA, "100"))
 	waitInSync(b, p)
-	var raw, ours time.Duration
-	var rss, peak float64
-	b.ResetTimer()
+	file := filepath.Join(s.Dir, "db")
 	for range b.N {
-		b.StopTimer()
-		p.Kill()
-		size := fileSize(b, filepath.Join(s.Dir, "db"))
-		raw += rawCall(b, s, "monitor_cond", []byte(`["hardware_vtep",null,{"Ucast_Macs_Remote":[{}],"Mcast_Macs_Remote":[{}],"Ucast_Macs_Local":[{}],
-			"Mcast_Macs_Local":[{}],"Logical_Switch":[{}],"Physical_Switch":[{}],"Physical_Port":[{}],"Physical_Locator":[{}],"Physical_Locator_Set":[{}],"Global":[{}]}]`))
-		b.StartTimer()
-		start := time.Now()
-		p.Run()
-		waitInSync(b, p)
-		ours += time.Since(start)
-		b.StopTimer()
-		if now := fileSize(b, filepath.Join(s.Dir, "db")); now != size {
-			b.Errorf("the database file went from %d to %d bytes: something was written", size, now)
+		var r ratio
+		for range rounds {
+			p.Kill()
+			size := fileSize(b, file)
+			r.raw = append(r.raw, rawCall(b, s, "monitor_cond", []byte(`["hardware_vtep",null,{"Ucast_Macs_Remote":[{}],"Mcast_Macs_Remote":[{}],"Ucast_Macs_Local":[{}],
+				"Mcast_Macs_Local":[{}],"Logical_Switch":[{}],"Physical_Switch":[{}],"Physical_Port":[{}],"Physical_Locator":[{}],"Physical_Locator_Set":[{}],"Global":[{}]}]`)))
+			start := time.Now()
+			p.Run()
+			waitInSync(b, p)
+			r.ours = append(r.ours, time.Since(start))
+			if now := fileSize(b, file); now != size {
+				b.Errorf("the database file went from %d to %d bytes: something was written", size, now)
+			}
 		}
-		rss, peak = memory(b, p.Pid())
+		now, peak := memory(b, p.Pid())
+		b.ReportMetric(now, "MB")
+		b.ReportMetric(peak, "peak-MB")
+		r.report(b, 2.0)
 	}
-	b.ReportMetric(raw.Seconds()/float64(b.N), "raw-s")
-	b.ReportMetric(ours.Seconds()/float64(b.N), "ours-s")
-	b.ReportMetric(rss, "MB")
-	b.ReportMetric(peak, "peak-MB")
-	target(b, "ours/raw", ours.Seconds()/raw.Seconds(), 2.0)
 }
 
 // A thousand rows that a wiped switch gets back, from the moment it is there again.
@@ -403,7 +411,7 @@ func waitKnown(b testing.TB, p *product.Product) {
 
 func waitActive(b testing.TB, p *product.Product, connection string) {
 	b.Helper()
-	for deadline := time.Now().Add(5 * product.Patience); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * product.Patience); ; time.Sleep(5 * time.Millisecond) {
 		c := p.Connection(connection)
 		if c["status"] == "ACTIVE" {
 			return
@@ -416,7 +424,7 @@ func waitActive(b testing.TB, p *product.Product, connection string) {
 
 func waitInSync(b testing.TB, p *product.Product) {
 	b.Helper()
-	for deadline := time.Now().Add(5 * product.Patience); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * product.Patience); ; time.Sleep(5 * time.Millisecond) {
 		status, out := p.Do("GET", "/v2.0/l2-gateway-devices/ps1", nil)
 		if d, ok := out["l2_gateway_device"].(product.Object); ok && status == 200 && d["in_sync"] == true {
 			return
