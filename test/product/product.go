@@ -163,18 +163,6 @@ func (p *Product) end(sig syscall.Signal) {
 // AddDatabase adds "name:host:port" to those of the next Run.
 func (p *Product) AddDatabase(database string) { p.args[len(p.args)-1] += "," + database }
 
-// WaitLog waits until the process has logged something that contains text.
-func (p *Product) WaitLog(text string) {
-	p.t.Helper()
-	p.Eventually("the log has "+text, func() error {
-		b, err := os.ReadFile(p.log)
-		if err == nil && !bytes.Contains(b, []byte(text)) {
-			err = errors.New("it has not")
-		}
-		return err
-	})
-}
-
 // Log is all that the process has logged, in all its runs.
 func (p *Product) Log() string {
 	p.t.Helper()
