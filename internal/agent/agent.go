@@ -47,9 +47,6 @@ type Agent struct {
 // comes back empty forwards nothing until it is found.
 const maxRedial = 2 * time.Second
 
-// inboxSize is how many messages may wait for a database's goroutine.
-const inboxSize = 64
-
 // New makes an agent. It returns an error that names the database if one of
 // them cannot be what it is said to be.
 func New(o Options) (*Agent, error) {
@@ -79,7 +76,7 @@ func New(o Options) (*Agent, error) {
 		}
 		a.databases[db.Name] = &database{
 			name: db.Name, opts: db, agent: o.Name, log: o.Logger, now: o.Now, client: client,
-			inbox: make(chan fabric.ToAgent, inboxSize), replica: fabric.NewReplica(), waiting: map[string]time.Time{}, told: newTold(),
+			inbox: newInbox(), replica: fabric.NewReplica(), waiting: map[string]time.Time{}, told: newTold(),
 		}
 	}
 	return a, nil
@@ -107,9 +104,7 @@ func (a *Agent) Run(ctx context.Context, stream fabric.AgentStream) error {
 			if err != nil {
 				return err
 			}
-			if err := a.dispatch(ctx, m); err != nil {
-				return err
-			}
+			a.dispatch(m)
 		}
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -119,15 +114,8 @@ func (a *Agent) Run(ctx context.Context, stream fabric.AgentStream) error {
 }
 
 // dispatch hands a message to the database that it is about.
-func (a *Agent) dispatch(ctx context.Context, m fabric.ToAgent) error {
-	d := a.databases[m.About()]
-	if d == nil {
-		return nil // Welcome, or a database that we do not have
-	}
-	select {
-	case d.inbox <- m:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+func (a *Agent) dispatch(m fabric.ToAgent) {
+	if d := a.databases[m.About()]; d != nil { // else Welcome, or a database that we do not have
+		d.inbox.put(m)
 	}
 }

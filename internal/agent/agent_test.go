@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -241,6 +242,45 @@ func TestAnAgentWhoseLockWasStolenWritesAgainWhenTheThiefLeaves(t *testing.T) {
 	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(5)})
 	thief.Close()
 	l.waitRows(5)
+}
+
+// A switch that hangs must not hold up the others of its agent.
+func TestAnInboxThatOverflowsKeepsOrdersAndAsksForTheRest(t *testing.T) {
+	b := newInbox()
+	b.put(fabric.Grant{Database: "tor", Epoch: 1})
+	for range 3 * inboxLimit {
+		b.put(fabric.SegmentUnknown{Database: "tor"})
+	}
+	b.put(fabric.Revoke{Database: "tor", Epoch: 2})
+	messages, lost := b.take()
+	if len(messages) != 2 || !lost {
+		t.Fatalf("%d messages, lost %v", len(messages), lost)
+	}
+	if b.waiting() {
+		t.Error("something is left")
+	}
+	b.put(fabric.SegmentUnknown{Database: "tor"})
+	if messages, lost = b.take(); len(messages) != 1 || lost {
+		t.Errorf("after that: %d messages, lost %v", len(messages), lost)
+	}
+}
+
+// While the agent waits for a switch that does not answer, much changes; when the
+// switch is back, it gets what is right then.
+func TestAnAgentThatLostMessagesAsksForASnapshot(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.snapshot(3)
+	wait(l, "the confirmation", active)
+	l.db.Signal(syscall.SIGSTOP)
+	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(4)})
+	for range 2 * inboxLimit {
+		l.tell(fabric.SegmentUnknown{Database: "tor", NetworkID: "other", Version: l.next()})
+	}
+	l.db.Signal(syscall.SIGCONT)
+	wait(l, "the question", func(m fabric.Ask) bool { return m.Database == "tor" && m.NetworkID == "" })
+	l.snapshot(7)
+	l.waitRows(7)
 }
 
 func TestADirtySetCoversWhatItWasGiven(t *testing.T) {

@@ -23,7 +23,7 @@ type database struct {
 	log    *slog.Logger
 	now    func() time.Time
 	client *ovsdb.Client
-	inbox  chan fabric.ToAgent
+	inbox  *inbox
 	send   func(context.Context, fabric.ToServer) error
 
 	replica *fabric.Replica
@@ -93,8 +93,7 @@ func (d *database) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case m := <-d.inbox:
-			d.take(ctx, m)
+		case <-d.inbox.wake:
 			d.drain(ctx)
 		case ch := <-changes:
 			d.notice(ch)
@@ -120,13 +119,13 @@ func (d *database) run(ctx context.Context) error {
 
 // drain takes in all messages that wait, so that many changes cost one pass.
 func (d *database) drain(ctx context.Context) {
-	for {
-		select {
-		case m := <-d.inbox:
-			d.take(ctx, m)
-		default:
-			return
-		}
+	messages, lost := d.inbox.take()
+	for _, m := range messages {
+		d.take(ctx, m)
+	}
+	if lost {
+		d.replica.Cut()
+		_ = d.send(ctx, fabric.Ask{Database: d.name}) // if that fails, the stream has ended
 	}
 }
 

@@ -189,7 +189,7 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 		}
 	}
 	for i, txn := range plan.Txns {
-		if failed == nil && i >= patience && len(d.inbox) > 0 {
+		if failed == nil && i >= patience && d.inbox.waiting() {
 			failed = errInterrupted
 		}
 		if failed != nil {

@@ -186,10 +186,12 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 			m.Networks = append(m.Networks, r)
 		}
 	}
-	maps.DeleteFunc(d.told.bindings, func(k l2gw.BindingKey, _ fabric.BindingResult) bool {
-		_, wanted := d.replica.Bindings[k]
-		return !wanted
-	})
+	if !scopeIsMACs(scope) {
+		maps.DeleteFunc(d.told.bindings, func(k l2gw.BindingKey, _ fabric.BindingResult) bool {
+			_, wanted := d.replica.Bindings[k]
+			return !wanted
+		})
+	}
 	if len(m.Bindings)+len(m.Networks)+len(m.Gone.Networks)+len(m.Gone.Bindings) > 0 {
 		d.outbox = append(d.outbox, m)
 	}

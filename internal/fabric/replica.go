@@ -65,6 +65,10 @@ func (r *Replica) Apply(m ToAgent) Effect {
 	return r.apply(m)
 }
 
+// Cut voids the snapshot under way: some of its messages were lost, and its end
+// must not make the rest of it valid.
+func (r *Replica) Cut() { r.staged = nil }
+
 func (r *Replica) apply(m ToAgent) Effect {
 	switch m := m.(type) {
 	case Owned:
