@@ -35,6 +35,8 @@ type Options struct {
 	Databases []DatabaseOptions
 	Logger    *slog.Logger
 	Now       func() time.Time // time.Now if nil
+	// Meter gives what is told of what happens on a database; nil: nothing is.
+	Meter func(database string) Meter
 }
 
 // Agent keeps the databases of its options.
@@ -74,8 +76,13 @@ func New(o Options) (*Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("database %q: %w", db.Name, err)
 		}
+		meter := Meter(noMeter{})
+		if o.Meter != nil {
+			meter = o.Meter(db.Name)
+		}
 		a.databases[db.Name] = &database{
-			name: db.Name, opts: db, agent: o.Name, log: o.Logger, now: o.Now, client: client,
+			meter: meter,
+			name:  db.Name, opts: db, agent: o.Name, log: o.Logger, now: o.Now, client: client,
 			inbox: newInbox(), replica: fabric.NewReplica(), waiting: map[string]time.Time{}, told: newTold(),
 		}
 	}

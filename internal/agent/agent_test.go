@@ -265,6 +265,23 @@ func TestAnInboxThatOverflowsKeepsOrdersAndAsksForTheRest(t *testing.T) {
 	}
 }
 
+// Else an agent with many networks would ask for snapshots for ever.
+func TestAnInboxTakesASnapshotOfAnySizeInPlaceOfWhatCameBefore(t *testing.T) {
+	b := newInbox()
+	for range 3 * inboxLimit {
+		b.put(fabric.SegmentUnknown{Database: "tor"})
+	}
+	b.put(fabric.SnapshotBegin{Database: "tor"})
+	for range 3 * inboxLimit {
+		b.put(fabric.SegmentUnknown{Database: "tor"})
+	}
+	b.put(fabric.SnapshotEnd{Database: "tor"})
+	b.put(fabric.SegmentUnknown{Database: "tor"})
+	if messages, lost := b.take(); len(messages) != 3*inboxLimit+3 || lost {
+		t.Errorf("%d messages, lost %v", len(messages), lost)
+	}
+}
+
 // While the agent waits for a switch that does not answer, much changes; when the
 // switch is back, it gets what is right then.
 func TestAnAgentThatLostMessagesAsksForASnapshot(t *testing.T) {

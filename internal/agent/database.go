@@ -14,8 +14,8 @@ import (
 // tick is how often what is only counted (rows per table) is reported.
 const tick = time.Second
 
-// database keeps one OVSDB database. All fields but inbox and client belong to
-// the goroutine of run.
+// database keeps one OVSDB database. All fields but inbox, client and measures
+// belong to the goroutine of run.
 type database struct {
 	name   string
 	opts   DatabaseOptions
@@ -23,6 +23,7 @@ type database struct {
 	log    *slog.Logger
 	now    func() time.Time
 	client *ovsdb.Client
+	meter  Meter
 	inbox  *inbox
 	send   func(context.Context, fabric.ToServer) error
 
@@ -53,6 +54,9 @@ type database struct {
 
 	told   told
 	outbox []fabric.ToServer // what confirm found; sent before anything else
+
+	missed   int // operations that the last look at everything found to be needed
+	measures measures
 }
 
 // changeBuffer is 1: the subscription merges what the run loop has no time for.
@@ -97,6 +101,7 @@ func (d *database) run(ctx context.Context) error {
 			d.drain(ctx)
 		case ch := <-changes:
 			d.notice(ch)
+			d.heard()
 			d.queue(ctx, ch.State)
 		case <-audit.C:
 			d.dirty.all = true
@@ -123,6 +128,7 @@ func (d *database) drain(ctx context.Context) {
 	for _, m := range messages {
 		d.take(ctx, m)
 	}
+	d.heard()
 	if lost {
 		d.replica.Cut()
 		_ = d.send(ctx, fabric.Ask{Database: d.name}) // if that fails, the stream has ended

@@ -50,6 +50,7 @@ func (d *database) reconcile(ctx context.Context) error {
 		switch d.converge(ctx, scope) {
 		case outcomeDone:
 			d.stalls = 0
+			d.caughtUp()
 		case outcomeInterrupted:
 			d.dirty.add(scope)
 			d.drain(ctx)
@@ -73,6 +74,9 @@ func (d *database) converge(ctx context.Context, scope vtep.Scope) outcome {
 	for passes := 0; passes < maxPasses; passes++ {
 		snap := d.client.Snapshot()
 		plan := d.plan(snap, scope)
+		if scope.All && passes == 0 {
+			d.missed = plan.Operations()
+		}
 		if len(plan.Txns) == 0 {
 			if d.poison.release() {
 				continue
@@ -170,6 +174,7 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 	type sent struct {
 		txn     vtep.Txn
 		pending *ovsdb.Pending
+		at      time.Time
 	}
 	var underway []sent
 	var failed error
@@ -180,6 +185,7 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 		if err == nil {
 			err = missed(s.txn, results)
 		}
+		d.meter.Transaction(resultOf(err), len(s.txn.Ops), d.now().Sub(s.at))
 		var te *ovsdb.TransactError
 		if errors.As(err, &te) && isRefusal(te) {
 			err = &refusedError{s.txn, te}
@@ -201,7 +207,8 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 				break
 			}
 		}
-		underway = append(underway, sent{txn, d.client.TransactAsync(ctx, txn.Ops...)})
+		at := d.now()
+		underway = append(underway, sent{txn, d.client.TransactAsync(ctx, txn.Ops...), at})
 	}
 	for len(underway) > 0 {
 		wait()
@@ -254,6 +261,7 @@ func (d *database) blame(r *refusedError) {
 		return
 	}
 	d.poison.culprits++
+	d.meter.Refused(len(subjects))
 	for _, s := range subjects {
 		d.poison.refuse(s, r.err.Err.Error(), d.now())
 	}

@@ -48,6 +48,7 @@ func (d *database) report(ctx context.Context) error {
 	snap := d.client.Snapshot()
 	if d.told.stateDue || d.told.countsDue {
 		state := d.state(snap, st)
+		d.publish(state.InSync, d.told.countsDue)
 		if !d.told.countsDue {
 			// What changes with every row is told once a tick.
 			state.Rows = d.told.state.Rows
