@@ -15,9 +15,9 @@ import (
 // it is in; so all that was read after that message's beginning belongs to it.
 type boundedReader struct {
 	in    io.Reader
-	count func(int)
-	total int64 // bytes read
-	begin int64 // where the present message begins
+	count func(int) // or nil
+	total int64     // bytes read
+	begin int64     // where the present message begins
 	max   int64
 }
 
@@ -27,7 +27,7 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.in.Read(p)
 	r.total += int64(n)
-	if n > 0 {
+	if n > 0 && r.count != nil {
 		r.count(n)
 	}
 	return n, err

@@ -225,11 +225,7 @@ func (s *Server) Transact(db string, ops ...Op) ([]OpResult, error) {
 	e := &execution{txn: newTxn(d), holds: func(string) bool { return false }, impatient: true}
 	out := e.run(list)
 	s.committed(d, e)
-	results, err := readJSON(out)
-	if err != nil {
-		return nil, err
-	}
-	return d.decodeResults(ops, results.([]any))
+	return parseResults(out, ops, d.schema)
 }
 
 // Watch returns a channel that receives after each transaction that changed the
