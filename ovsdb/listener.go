@@ -28,7 +28,11 @@ type ListenOptions struct {
 	Identify func(Peer) (name string, err error)
 	// HandshakeTimeout is how long TLS may take; 0 is 10 s.
 	HandshakeTimeout time.Duration
-	Logger           *slog.Logger // nil is silence
+	// Refused is told of each peer that is hung up on and why, in place of the
+	// log; nil logs each. Peer.TLS is nil if it was TLS that failed. It may be
+	// called by several goroutines at once.
+	Refused func(Peer, error)
+	Logger  *slog.Logger // nil is silence
 }
 
 // Listener waits for servers that dial in (active connections from an OVSDB
@@ -81,6 +85,11 @@ func Listen(endpoint string, opts ListenOptions) (*Listener, error) {
 	l := &Listener{opts: opts, log: opts.Logger, l: nl, stop: stop, slots: make(map[string]*slot)}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.opts.Refused == nil {
+		l.opts.Refused = func(p Peer, err error) {
+			l.log.Warn("a peer that dialled in was refused", "peer", p.Addr, "reason", err)
+		}
 	}
 	if e.TLS {
 		l.tls = atLeastTLS12(opts.TLS)
@@ -179,8 +188,9 @@ func (l *Listener) accept(ctx context.Context) {
 		}
 		l.wg.Go(func() {
 			defer func() { <-room }()
-			if err := l.admit(ctx, nc); err != nil {
-				l.log.Warn("a peer that dialled in was refused", "peer", nc.RemoteAddr(), "reason", err)
+			p := Peer{Addr: nc.RemoteAddr()}
+			if err := l.admit(ctx, nc, &p); err != nil {
+				l.opts.Refused(p, err)
 				_ = nc.Close()
 			}
 		})
@@ -188,8 +198,7 @@ func (l *Listener) accept(ctx context.Context) {
 }
 
 // admit finds out who dialled in and keeps the connection for the one who waits for it.
-func (l *Listener) admit(ctx context.Context, nc net.Conn) error {
-	p := Peer{Addr: nc.RemoteAddr()}
+func (l *Listener) admit(ctx context.Context, nc net.Conn, p *Peer) error {
 	if l.tls != nil {
 		ctx, cancel := context.WithTimeout(ctx, l.opts.HandshakeTimeout)
 		defer cancel()
@@ -200,7 +209,7 @@ func (l *Listener) admit(ctx context.Context, nc net.Conn) error {
 		state := t.ConnectionState()
 		nc, p.TLS = t, &state
 	}
-	name, err := l.opts.Identify(p)
+	name, err := l.opts.Identify(*p)
 	if err != nil {
 		return err
 	}

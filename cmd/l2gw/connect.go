@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -15,8 +16,9 @@ func addTLSFlags(f *pflag.FlagSet, files *ovsdb.TLSFiles) {
 	f.StringVar(&files.CA, "ca-cert", "", "PEM file with the authority that signed the switches' certificates")
 }
 
-// dialer connects to a switch; with TLS if the endpoint says ssl.
-func dialer(endpoint string, files ovsdb.TLSFiles) (ovsdb.Connector, error) {
+// dialer connects to a switch; with TLS if the endpoint says ssl. admit has the
+// last word on the switch's certificate; nil takes any of the authority.
+func dialer(endpoint string, files ovsdb.TLSFiles, admit func(*x509.Certificate) error) (ovsdb.Connector, error) {
 	e, err := ovsdb.ParseEndpoint(endpoint)
 	if err != nil {
 		return nil, err
@@ -26,6 +28,7 @@ func dialer(endpoint string, files ovsdb.TLSFiles) (ovsdb.Connector, error) {
 		if conf, err = files.Client(); err != nil {
 			return nil, fmt.Errorf("ssl needs --private-key, --certificate and --ca-cert: %w", err)
 		}
+		conf.VerifyConnection = verifier(conf, admit)
 	}
 	return ovsdb.Dialer(conf, endpoint)
 }

@@ -88,7 +88,7 @@ func dumpTables() []string {
 func (d *dump) read(ctx context.Context, endpoint string) (*ovsdb.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	dial, err := dialer(endpoint, d.tls)
+	dial, err := dialer(endpoint, d.tls, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -9,14 +9,14 @@ import (
 // ovsdbHost is an element of --ovsdb-hosts: a switch database and where it is.
 type ovsdbHost struct {
 	name     string
-	endpoint string // as ovsdb.ParseEndpoint reads it
+	endpoint string // as ovsdb.ParseEndpoint reads it; "" if the switch dials in
 }
 
 // parseOVSDBHosts reads "name:host:port,…" (networking-l2gw: [ovsdb]
 // ovsdb_hosts). A host may be an IPv6 address in brackets; before it the
 // protocol may stand ("tor:ssl:192.0.2.1:6640"; tcp if none does), or
-// "unix:PATH" in place of host and port. Spaces and quotes around an element
-// are left out.
+// "unix:PATH" in place of host and port. "name:passive" is a switch that dials
+// in. Spaces and quotes around an element are left out.
 func parseOVSDBHosts(s string) ([]ovsdbHost, error) {
 	var hosts []ovsdbHost
 	seen := map[string]bool{}
@@ -36,6 +36,10 @@ func parseOVSDBHosts(s string) ([]ovsdbHost, error) {
 			return nil, fault("the name " + name + " is there twice")
 		}
 		seen[name] = true
+		if where == "passive" {
+			hosts = append(hosts, ovsdbHost{name: name})
+			continue
+		}
 		protocol, rest, ok := strings.Cut(where, ":")
 		if !ok || protocol != "tcp" && protocol != "ssl" && protocol != "unix" {
 			protocol, rest = "tcp", where

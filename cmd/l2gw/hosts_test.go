@@ -14,6 +14,7 @@ func TestOVSDBHostsAreReadAsOperatorsWriteThem(t *testing.T) {
 		"'tor1:192.0.2.1:6640', tor2:h:6632": {{"tor1", "tcp:192.0.2.1:6640"}, {"tor2", "tcp:h:6632"}},
 		"tor1:[2001:db8::1]:6640":            {{"tor1", "tcp:[2001:db8::1]:6640"}},
 		"tor1:ssl:192.0.2.1:6640":            {{"tor1", "ssl:192.0.2.1:6640"}},
+		"tor1:passive,tor2:h:6632":           {{"tor1", ""}, {"tor2", "tcp:h:6632"}},
 		"tor1:unix:/run/db.sock":             {{"tor1", "unix:/run/db.sock"}},
 	} {
 		got, err := parseOVSDBHosts(in)

@@ -23,24 +23,23 @@ import (
 	"l2gw/internal/emulator"
 	"l2gw/internal/fabric"
 	"l2gw/internal/inventory"
+	"l2gw/internal/metrics"
 	"l2gw/internal/store"
 	"l2gw/internal/vtep"
-	"l2gw/ovsdb"
 )
 
 // standalone is server and agent in one process, with SQLite, an inventory from
 // a file and, unless switches are named, an emulated one.
 type standalone struct {
-	listen     string
-	anywhere   bool
-	data       string
-	inventory  string
-	ovsdbHosts string
-	tls        ovsdb.TLSFiles
-	emulated   string
-	service    []string
-	maxMACs    int
-	logLevel   string
+	listen    string
+	anywhere  bool
+	data      string
+	inventory string
+	switches  switches
+	emulated  string
+	service   []string
+	maxMACs   int
+	logLevel  string
 }
 
 func newStandalone() *cobra.Command {
@@ -59,8 +58,7 @@ func newStandalone() *cobra.Command {
 	f.BoolVar(&s.anywhere, "listen-without-authentication", false, "allow --listen on an address that others can reach: whoever can, may do everything")
 	f.StringVar(&s.data, "data", "l2gw-data", "folder for the database; made if it is missing")
 	f.StringVar(&s.inventory, "inventory", "", "YAML file with networks, hosts and ports (default DATA/inventory.yaml)")
-	f.StringVar(&s.ovsdbHosts, "ovsdb-hosts", "", "switch databases, name:host:port[,…]; name:ssl:host:port with TLS")
-	addTLSFlags(f, &s.tls)
+	s.switches.addFlags(f)
 	f.StringVar(&s.emulated, "emulated-listen", "127.0.0.1:0", "address of the emulated switch's database, HOST:PORT")
 	f.StringSliceVar(&s.service, "service-node", nil, "IPv4 address of a VTEP that replicates broadcasts for switches that cannot (repeatable)")
 	f.IntVar(&s.maxMACs, "max-macs", 0, "how many remote MACs a switch database takes; 0: no known limit")
@@ -73,7 +71,7 @@ func (s *standalone) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := parseOVSDBHosts(s.ovsdbHosts)
+	hosts, ids, err := s.switches.parse()
 	if err != nil {
 		return err
 	}
@@ -115,15 +113,17 @@ func (s *standalone) run(ctx context.Context) error {
 		go wipeOnSignal(ctx, sw, log)
 		log.Info("emulated switch is up; look into it with `ovsdb-client dump "+sw.Endpoint()+" hardware_vtep`", "endpoint", sw.Endpoint())
 	}
-	databases, err := s.databases(hosts, options)
+	databases, err := s.switches.connect(hosts, ids, options, log)
 	if err != nil {
 		return err
 	}
+	defer s.switches.close()
 	host, err := os.Hostname()
 	if err != nil {
 		host = "standalone"
 	}
-	ag, err := agent.New(agent.Options{Name: host, Version: version, Databases: databases, Logger: log})
+	figures := metrics.New(version)
+	ag, err := agent.New(agent.Options{Name: host, Version: version, Databases: databases, Logger: log, Meter: figures.Meter})
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,11 @@ func (s *standalone) run(ctx context.Context) error {
 		Path: path, LastGood: filepath.Join(data, "inventory.last-good.yaml"), Logger: log,
 	})
 	ctl := controller.New(controller.Options{Store: st, Inventory: source, Server: host, Logger: log})
+	figures.Databases(ag.Standings)
+	figures.Controller(ctl.Figures)
+	calls := api.New(api.Options{Store: st, Status: ctl, Networks: ctl, Devices: ctl, Logger: log, Observe: figures.Request})
 	server := &http.Server{
-		Handler:           api.New(api.Options{Store: st, Status: ctl, Networks: ctl, Devices: ctl, Logger: log}),
+		Handler:           watchable(calls, figures, readiness(st, ctl), log),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		IdleTimeout:       120 * time.Second,
@@ -147,6 +150,7 @@ func (s *standalone) run(ctx context.Context) error {
 
 	toAgent, toServer := fabric.Pipe()
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.switches.expiry.run(ctx) })
 	g.Go(func() error { return ctl.Run(ctx) })
 	g.Go(func() error { return ignoreClosed(ctl.Serve(ctx, toAgent)) })
 	g.Go(func() error { return ignoreClosed(ag.Run(ctx, toServer)) })
@@ -204,18 +208,6 @@ func (s *standalone) vtepOptions() (vtep.Options, error) {
 		return o, fmt.Errorf("--max-macs %d: it must be 0 (no limit) or more", s.maxMACs)
 	}
 	return o, nil
-}
-
-func (s *standalone) databases(hosts []ovsdbHost, options vtep.Options) ([]agent.DatabaseOptions, error) {
-	var all []agent.DatabaseOptions
-	for _, h := range hosts {
-		connect, err := dialer(h.endpoint, s.tls)
-		if err != nil {
-			return nil, fmt.Errorf("--ovsdb-hosts: %s: %w", h.name, err)
-		}
-		all = append(all, agent.DatabaseOptions{Name: h.name, Connect: connect, VTEP: options})
-	}
-	return all, nil
 }
 
 // lockData makes the data folder and sees to it that no other process uses it.
