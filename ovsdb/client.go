@@ -155,12 +155,9 @@ func (c *Client) Disconnect(reason error) {
 // RequestLock asks for the lock of ClientOptions in this session; State tells
 // when it is held. After it was stolen this is the way back into the queue.
 func (c *Client) RequestLock(ctx context.Context) error {
-	conn := c.conn.Load()
-	switch {
-	case c.opts.Lock == "":
-		return errors.New("ovsdb: no lock is configured")
-	case conn == nil:
-		return c.notConnected()
+	conn, err := c.lockConn()
+	if err != nil {
+		return err
 	}
 	if conn.LockState(c.opts.Lock) == LockStolen {
 		if err := conn.Unlock(ctx, c.opts.Lock); err != nil {
@@ -170,33 +167,39 @@ func (c *Client) RequestLock(ctx context.Context) error {
 	if s := conn.LockState(c.opts.Lock); s == LockHeld || s == LockWaiting {
 		return nil
 	}
-	_, err := conn.Lock(ctx, c.opts.Lock)
+	_, err = conn.Lock(ctx, c.opts.Lock)
 	return c.lockFailed(conn, err)
 }
 
 // Steal takes the lock of ClientOptions, whoever holds it.
 func (c *Client) Steal(ctx context.Context) error {
-	conn := c.conn.Load()
-	switch {
-	case c.opts.Lock == "":
-		return errors.New("ovsdb: no lock is configured")
-	case conn == nil:
-		return c.notConnected()
+	conn, err := c.lockConn()
+	if err != nil {
+		return err
 	}
-	_, err := conn.Steal(ctx, c.opts.Lock)
+	_, err = conn.Steal(ctx, c.opts.Lock)
 	return c.lockFailed(conn, err)
 }
 
 // ReleaseLock gives the lock of ClientOptions back, or the place in its queue.
 func (c *Client) ReleaseLock(ctx context.Context) error {
+	conn, err := c.lockConn()
+	if err != nil {
+		return err
+	}
+	return c.lockFailed(conn, conn.Unlock(ctx, c.opts.Lock))
+}
+
+// lockConn is the session to ask for the lock of ClientOptions.
+func (c *Client) lockConn() (*Conn, error) {
 	conn := c.conn.Load()
 	switch {
 	case c.opts.Lock == "":
-		return errors.New("ovsdb: no lock is configured")
+		return nil, errors.New("ovsdb: no lock is configured")
 	case conn == nil:
-		return c.notConnected()
+		return nil, c.notConnected()
 	}
-	return c.lockFailed(conn, conn.Unlock(ctx, c.opts.Lock))
+	return conn, nil
 }
 
 // lockFailed notes a server that knows no locks.

@@ -38,10 +38,11 @@ type ConnOptions struct {
 const (
 	defaultProbe      = 5 * time.Second
 	defaultMaxMessage = 1 << 30
-	// maxQueued is how much may wait to be written before senders wait. An
-	// answer to the peer's echo never waits; a peer that asks for more of them
-	// than four times this, and does not read them, is cut off.
+	// maxQueued is how much may wait to be written before senders wait.
 	maxQueued = 4 << 20
+	// maxAnswers is how much the peer may make us queue in answer to its echoes,
+	// which never wait, before it is cut off for not reading them.
+	maxAnswers = 4 * maxQueued
 )
 
 // Conn is one JSON-RPC session with an OVSDB server (RFC 7047 §4). Its methods
@@ -65,6 +66,7 @@ type Conn struct {
 	nextID  uint64
 	calls   map[uint64]*call
 	out     []byte
+	answers int // how much of out the peer asked for
 	schemas map[string]*Schema
 	locks   map[string]*lockState
 
@@ -254,7 +256,8 @@ func (c *Conn) wakeWriter() {
 	}
 }
 
-// Notify sends a notification: a message that has no answer.
+// Notify queues a notification: a message that has no answer. It does not wait
+// for room, and fails while very much is queued.
 func (c *Conn) Notify(method string, params any) error {
 	text, err := json.Marshal(params)
 	if err != nil {
@@ -262,18 +265,28 @@ func (c *Conn) Notify(method string, params any) error {
 	}
 	b := append([]byte(`{"id":null,"method":`), appendString(nil, method)...)
 	b = append(append(append(b, `,"params":`...), text...), '}')
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.out) > maxQueued+maxAnswers {
+		return fmt.Errorf("%s: %d bytes are queued and not read by the peer", method, len(c.out))
+	}
 	return c.enqueue(b)
 }
 
-// enqueue queues a message without ever waiting.
-func (c *Conn) enqueue(message []byte) error {
+// answer queues an answer to the peer.
+func (c *Conn) answer(message []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.answers += len(message); c.answers > maxAnswers {
+		return fmt.Errorf("%w: it keeps asking without reading our answers", ErrInactive)
+	}
+	return c.enqueue(message)
+}
+
+// enqueue queues a message without ever waiting; mu is held.
+func (c *Conn) enqueue(message []byte) error {
 	if c.err != nil {
 		return fmt.Errorf("%w: %w", ErrNotConnected, c.err)
-	}
-	if len(c.out) > 4*maxQueued {
-		return fmt.Errorf("%w: it keeps asking without reading our answers", ErrInactive)
 	}
 	c.out = append(c.out, message...)
 	c.wakeWriter()
@@ -292,7 +305,7 @@ func (c *Conn) write() {
 		for {
 			c.mu.Lock()
 			out := c.out
-			c.out = spare[:0]
+			c.out, c.answers = spare[:0], 0
 			c.room.Broadcast()
 			c.mu.Unlock()
 			if len(out) == 0 {
@@ -342,10 +355,9 @@ func (c *Conn) probe() {
 		silent++
 		switch {
 		case silent == 1:
-			if err := c.enqueue([]byte(`{"id":"echo","method":"echo","params":[]}`)); err != nil {
-				c.end(err)
-				return
-			}
+			c.mu.Lock()
+			_ = c.enqueue([]byte(`{"id":"echo","method":"echo","params":[]}`)) // fails only when the session has ended
+			c.mu.Unlock()
 		case silent > longProbes, silent > 1 && c.patience.Load() == 0:
 			c.end(fmt.Errorf("%w: nothing was received for %s", ErrInactive, time.Duration(silent)*c.opts.Probe))
 			return

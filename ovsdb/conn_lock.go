@@ -138,9 +138,15 @@ func (c *Conn) lockNotified(method string, params []byte) error {
 	if !ok {
 		return protocolError("%s: %s has no name of a lock", method, excerpt(params))
 	}
-	if method == "locked" {
+	c.mu.Lock()
+	known := c.locks[name] != nil
+	c.mu.Unlock()
+	switch {
+	case !known: // and not remembered: the peer could name locks without end
+		c.log.Warn("the server tells of a lock that was not asked for", "notification", method, "lock", name)
+	case method == "locked":
 		c.setLock(name, LockHeld, true)
-	} else {
+	default:
 		c.setLock(name, LockStolen, true)
 	}
 	return nil

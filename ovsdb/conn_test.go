@@ -118,6 +118,8 @@ func TestWhatAPeerMayNotSendEndsTheSessionWithAReason(t *testing.T) {
 		{`{"method":"locked","params":{}}`, "is no array"},
 		{`{"method":"stolen","params":[1]}`, "no name of a lock"},
 		{strings.Repeat(`{"a":`, 20_000), "depth"},
+		{`{"method":"x","params":` + strings.Repeat(`[`, 20_000), "depth"},
+		{`{"id":1,"result":` + strings.Repeat(`[`, 1_000_000), "depth"},
 	} {
 		conn, p := newPeer(t, ConnOptions{})
 		go io.WriteString(p.nc, c.sent) // the session may end before it has read all
@@ -281,6 +283,81 @@ func TestALargeAnswerMayTakeLong(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestNestingBelowTheBoundIsReadWithoutHarm(t *testing.T) {
+	deep := strings.Repeat(`["set",[`, 4900) + strings.Repeat(`]]`, 4900)
+	schema, err := ParseSchema([]byte(`{"name":"d","tables":{"T":{"columns":{"c":{"type":{"key":"string","min":0,"max":"unlimited"}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, p := newPeer(t, ConnOptions{})
+	m := &mirror{
+		database: "d", schema: schema, layouts: layoutsFor(schema, map[string][]string{"T": nil}, nil),
+		publish: func(*Snapshot, []rowChange, bool, string) { t.Error("contents were published") },
+	}
+	go func() {
+		p.receive()
+		p.send(fmt.Sprintf(`{"id":1,"result":[false,"%s",{"T":{"%s":{"initial":{"c":%s}}}}],"error":null}`, noTransaction, NewUUID(), deep))
+	}()
+	if err := m.begin(testContext(t), conn, nil, ""); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), `column "c"`) {
+		t.Error(err)
+	}
+}
+
+func TestAMonitorAnsweredWithNothingEndsTheSessionWithAReason(t *testing.T) {
+	conn, p := newPeer(t, ConnOptions{})
+	m := &mirror{database: "d", publish: func(*Snapshot, []rowChange, bool, string) {}}
+	go func() {
+		p.receive()
+		p.send(`{"id":1,"error":null}`)
+	}()
+	if err := m.begin(testContext(t), conn, nil, ""); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "neither result nor error") {
+		t.Error(err)
+	}
+}
+
+func TestLocksThatWereNotAskedForAreNotRemembered(t *testing.T) {
+	var told []LockEvent
+	conn, p := newPeer(t, ConnOptions{OnLock: func(e LockEvent) { told = append(told, e) }})
+	go func() {
+		p.send(`{"method":"locked","params":["x"],"id":null}{"method":"stolen","params":["y"],"id":null}`)
+		p.receive()
+		p.send(`{"id":1,"result":[]}`)
+	}()
+	if err := conn.Echo(testContext(t)); err != nil || len(told) > 0 || conn.LockState("x") != LockNone {
+		t.Errorf("told %v, state %v, %v", told, conn.LockState("x"), err)
+	}
+	conn.mu.Lock()
+	defer conn.mu.Unlock()
+	if len(conn.locks) > 0 {
+		t.Errorf("%d locks are remembered", len(conn.locks))
+	}
+}
+
+// A request larger than what the peer's echoes may take up once ended the
+// session at the next echo, though the peer was only slow to read.
+func TestALargeRequestDoesNotEndASessionThatIsAskedForAnEcho(t *testing.T) {
+	conn, p := newPeer(t, ConnOptions{Probe: -1})
+	first := conn.TransactAsync(testContext(t), "d", Comment("x"))
+	for queued := 1; queued > 0; runtime.Gosched() { // until the writer is at it
+		conn.mu.Lock()
+		queued = len(conn.out)
+		conn.mu.Unlock()
+	}
+	second := conn.TransactAsync(testContext(t), "d", Comment(strings.Repeat("x", maxAnswers+1)))
+	p.send(`{"id":7,"method":"echo","params":[]}`)
+	p.receive()
+	p.receive()
+	if got := p.receive(); got != `{"id":7,"result":[],"error":null}` {
+		t.Errorf("got %s", got)
+	}
+	p.send(`{"id":1,"result":[{}]}{"id":2,"result":[{}]}`)
+	for _, pending := range []*Pending{first, second} {
+		if _, err := pending.Wait(testContext(t)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestSendersWaitWhileThePeerDoesNotRead(t *testing.T) {

@@ -183,12 +183,34 @@ func (d *valueDecoder) uuid(u UUID) Value {
 func (d *valueDecoder) value(c *cursor, t *ColumnType) (Value, error) {
 	switch {
 	case t.IsScalar():
-		return d.atom(c, &t.Key)
+		return d.scalar(c, t)
 	case t.IsMap():
 		return d.mapValue(c, t)
 	default:
 		return d.set(c, t)
 	}
+}
+
+// scalar reads an atom. A set of exactly one is the same (RFC 7047 §5.1, <set>),
+// though ovsdb-server never writes it so.
+func (d *valueDecoder) scalar(c *cursor, t *ColumnType) (Value, error) {
+	at := c.i
+	v, err := d.atom(c, &t.Key)
+	if err == nil {
+		return v, nil
+	}
+	c.i = at
+	if c.take('[') && c.is("set") {
+		c.i = at
+		v, err = d.set(c, t)
+		if s, ok := v.(Set); ok && s.Len() == 1 {
+			return s.At(0), nil
+		}
+		if err == nil {
+			err = fmt.Errorf("%s is not exactly one value of the type %q", c.from(at), t.Key.Type)
+		}
+	}
+	return nil, err
 }
 
 func (d *valueDecoder) set(c *cursor, t *ColumnType) (Value, error) {

@@ -226,7 +226,7 @@ func (c *Conn) dispatch(m *message) error {
 	if len(m.id) > 0 && string(m.id) != "null" {
 		// A server sends no requests but echo.
 		b := append([]byte(`{"id":`), m.id...)
-		return c.enqueue(append(b, `,"result":null,"error":"unknown method"}`...))
+		return c.answer(append(b, `,"result":null,"error":"unknown method"}`...))
 	}
 	if c.opts.OnNotification != nil {
 		c.opts.OnNotification(m.method, m.params)
@@ -244,7 +244,7 @@ func (c *Conn) answerEcho(m *message) error {
 	}
 	b := append([]byte(`{"id":`), m.id...)
 	b = append(append(b, `,"result":`...), params...)
-	return c.enqueue(append(b, `,"error":null}`...))
+	return c.answer(append(b, `,"error":null}`...))
 }
 
 func (c *Conn) dispatchAnswer(m *message) error {
@@ -258,6 +258,9 @@ func (c *Conn) dispatchAnswer(m *message) error {
 		return nil
 	}
 	if m.err == nil && call.stream != nil && !m.streamed {
+		if m.result == nil {
+			return protocolError("the answer %s has neither result nor error", m.id)
+		}
 		if err := held(m.result, call.stream); err != nil {
 			return err
 		}

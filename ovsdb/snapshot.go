@@ -235,7 +235,7 @@ func appendKey(b []byte, v Value) []byte {
 	case int64:
 		return binary.BigEndian.AppendUint64(append(b, 'i'), uint64(v))
 	case float64:
-		return binary.BigEndian.AppendUint64(append(b, 'r'), math.Float64bits(v))
+		return binary.BigEndian.AppendUint64(append(b, 'r'), math.Float64bits(v+0)) // -0 is 0
 	case bool:
 		if v {
 			return append(b, 't')

@@ -343,6 +343,36 @@ func TestValuesAreWrittenAsTheyAreRead(t *testing.T) {
 	})
 }
 
+func TestAScalarMayBeASetOfOne(t *testing.T) {
+	scalar := func(b AtomType) *ColumnType { return &ColumnType{Key: unconstrained(b), Min: 1, Max: 1} }
+	u := NewUUID()
+	for _, c := range []struct {
+		text string
+		t    *ColumnType
+		want Value
+	}{
+		{`["set",["a"]]`, scalar(TypeString), "a"},
+		{` [ "set" , [ 7 ] ] `, scalar(TypeInteger), int64(7)},
+		{`["set",[["uuid","` + u.String() + `"]]]`, scalar(TypeUUID), u},
+		{`["set",[]]`, scalar(TypeString), nil},
+		{`["set",["a","b"]]`, scalar(TypeString), nil},
+		{`["set",[1]]`, scalar(TypeString), nil},
+		{`["set"]`, scalar(TypeString), nil},
+	} {
+		var d valueDecoder
+		got, err := d.value(&cursor{b: []byte(c.text)}, c.t)
+		if !Equal(got, c.want) || (err == nil) != (c.want != nil) {
+			t.Errorf("%s: got %v, %v, want %v", c.text, got, err, c.want)
+		}
+	}
+}
+
+func TestZeroHasOneKey(t *testing.T) {
+	if minus := math.Copysign(0, -1); indexKey([]Value{minus}) != indexKey([]Value{0.0}) || !Equal(minus, 0.0) {
+		t.Error("-0 and 0 are equal and have different keys")
+	}
+}
+
 func TestSetsAndMapsAreInOrderWithoutRepetition(t *testing.T) {
 	s := NewSet("b", "a", "b")
 	if s.Len() != 2 || s.At(0) != "a" || !s.Has("b") || s.Has("c") || !slices.Equal(slices.Collect(s.All()), []Value{"a", "b"}) {
