@@ -158,7 +158,7 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 	d.syncedAt, d.lastError = now, ""
 	d.told.stateDue = true
 
-	m := fabric.Applied{Database: d.name, Gone: plan.Gone}
+	m := fabric.Applied{Database: d.name, Version: d.replica.Seen(), Gone: plan.Gone}
 	for k, v := range plan.Bindings {
 		b, wanted := d.replica.Bindings[k]
 		if !wanted {

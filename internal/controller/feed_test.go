@@ -348,3 +348,83 @@ func TestAgentsEndUpKnowingWhatTheyMust(t *testing.T) {
 		}
 	})
 }
+
+// An agent confirms that a network is gone, and the store is slow to take that.
+// Meanwhile the network is bound and unbound again, so that the agent has written
+// it anew: it is not gone, and forgotten it would stay in the switch for ever.
+func TestWhatWasBoundAgainSinceItWasConfirmedGoneIsStillOurs(t *testing.T) {
+	w := newWorld()
+	w.networks["a"] = map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a")
+	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 1}
+	confirm := func() {
+		a := w.agents["db1"]
+		for _, m := range w.c.collect(a.link) {
+			a.apply(m)
+		}
+		w.c.hear(context.Background(), a.link, fabric.Applied{
+			Database: "db1", Version: a.replica.Seen(), Gone: l2gw.Ownership{
+				Networks: map[string]l2gw.VNI{"a": 5001}, Bindings: map[l2gw.BindingKey]string{k: "a"},
+			},
+		})
+	}
+	w.bind(k, "a")
+	w.bind(k, "")
+	w.store.broken = true
+	confirm()
+	w.store.broken = false
+	w.bind(k, "a")
+	w.bind(k, "")
+	w.c.retry(context.Background())
+	if o := w.store.owned["db1"]; o.Networks["a"] == 0 || o.Bindings[k] != "a" {
+		t.Errorf("it is forgotten: %+v", o)
+	}
+	confirm()
+	if o := w.store.owned["db1"]; len(o.Networks)+len(o.Bindings) > 0 {
+		t.Errorf("it was confirmed anew, and is remembered: %+v", o)
+	}
+}
+
+// A host was learned behind a switch that then changes its tunnel IP, or on which the
+// network is no longer bound: nobody must be sent to where it was, held or not.
+func TestALearnedHostIsNotHeldWhereNobodyBridgesItsNetwork(t *testing.T) {
+	w := newWorld()
+	w.networks["a"] = map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a")
+	mac, old, other := l2gw.MAC{2, 0, 0, 0, 0, 9}, netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("10.77.0.8")
+	agent := w.agents["db1"].link
+	observe := func(ip netip.Addr) {
+		w.c.hear(context.Background(), agent, fabric.Observed{Database: "db1", State: l2gw.DatabaseState{
+			Name: "db1", Connected: true, Devices: []l2gw.DeviceState{
+				{Name: "ps1", TunnelIPs: []netip.Addr{ip}}, {Name: "ps3", TunnelIPs: []netip.Addr{netip.MustParseAddr("10.77.0.3")}},
+			},
+		}})
+	}
+	learn := func(vtep netip.Addr) {
+		w.c.hear(context.Background(), agent, fabric.Learned{Database: "db1", Set: []l2gw.Learned{
+			{NetworkID: "a", Host: l2gw.Host{MAC: mac, VTEP: vtep}},
+		}})
+		if h, ok := w.c.state.networks["a"].merged.Hosts.Get(mac); !ok || h.VTEP != vtep {
+			t.Fatalf("it was not learned: %+v", h)
+		}
+	}
+	gone := func(why string) {
+		t.Helper()
+		if h, ok := w.c.state.networks["a"].merged.Hosts.Get(mac); ok {
+			t.Errorf("%s, and the host is still at %v", why, h.VTEP)
+		}
+	}
+	w.bind(l2gw.BindingKey{Device: "ps1", Interface: "eth1"}, "a")
+	w.bind(l2gw.BindingKey{Device: "ps3", Interface: "eth1"}, "a")
+	observe(old)
+	learn(old)
+	w.c.hear(context.Background(), agent, fabric.Learned{Database: "db1", Gone: []fabric.LearnedKey{{NetworkID: "a", MAC: mac}}})
+	if !w.c.state.networks["a"].merged.Hosts.Has(mac) {
+		t.Fatal("a host that aged should be held")
+	}
+	observe(other)
+	gone("the tunnel IP is another")
+	learn(other)
+	w.bind(l2gw.BindingKey{Device: "ps1", Interface: "eth1"}, "")
+	gone("the network is bound on the other switch alone")
+}

@@ -135,20 +135,23 @@ func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Appl
 				delete(d.networkResults, r.NetworkID)
 			}
 		}
-		gone = d.noLonger(m.Gone)
+		gone = d.noLonger(m.Gone, m.Version)
 	})
 	if len(gone.Networks)+len(gone.Bindings) == 0 {
 		return
 	}
 	if err := c.opts.Store.Disown(ctx, d.name, gone); err != nil {
 		c.log.Warn("cannot record that rows of ours are gone; trying again", "database", d.name, "error", err)
-		c.later(func(ctx context.Context) { c.hearApplied(ctx, d, fabric.Applied{Database: d.name, Gone: gone}) })
+		c.later(func(ctx context.Context) {
+			c.hearApplied(ctx, d, fabric.Applied{Database: d.name, Version: m.Version, Gone: gone})
+		})
 		return
 	}
 	c.locked(func() {
 		for id := range gone.Networks {
 			delete(d.owned.Networks, id)
 			delete(d.networkResults, id)
+			delete(d.boundSince, id)
 		}
 		for k := range gone.Bindings {
 			delete(d.owned.Bindings, k)
@@ -160,16 +163,17 @@ func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Appl
 	})
 }
 
-// noLonger is the part of gone that is recorded as ours and not wanted again.
-func (d *database) noLonger(gone l2gw.Ownership) l2gw.Ownership {
+// noLonger is the part of gone that is recorded as ours and was not wanted again
+// since the agent looked, be it only for a while: it may have written it anew.
+func (d *database) noLonger(gone l2gw.Ownership, seen l2gw.Version) l2gw.Ownership {
 	out := l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}}
 	for id, vni := range gone.Networks {
-		if _, ours := d.owned.Networks[id]; ours && d.bound[id] == 0 {
+		if _, ours := d.owned.Networks[id]; ours && d.bound[id] == 0 && d.boundSince[id].Compare(seen) <= 0 {
 			out.Networks[id] = vni
 		}
 	}
 	for k, id := range gone.Bindings {
-		if _, wanted := d.wanted[k]; !wanted && d.owned.Bindings[k] == id {
+		if _, wanted := d.wanted[k]; !wanted && d.owned.Bindings[k] == id && d.boundSince[id].Compare(seen) <= 0 {
 			out.Bindings[k] = id
 		}
 	}

@@ -81,6 +81,7 @@ func (c *Controller) place(ctx context.Context, keys map[l2gw.BindingKey]bool) {
 				}
 				changed[b.NetworkID] = true
 				d.want(k, &b)
+				d.boundSince[b.NetworkID] = s.nextVersion()
 			}
 			for id := range changed {
 				s.relearn(d, id, c.opts.Now())

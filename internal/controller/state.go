@@ -45,7 +45,9 @@ type database struct {
 	owned    l2gw.Ownership
 	wanted   map[l2gw.BindingKey]l2gw.Binding
 	bound    map[string]int // how many of wanted a network has, by its id
-	feed     *feed          // nil while no agent serves the database
+	// When a network of ours was last bound there, as a version: later words to the agent are newer.
+	boundSince map[string]l2gw.Version
+	feed       *feed // nil while no agent serves the database
 
 	bindingResults map[l2gw.BindingKey]fabric.BindingResult
 	networkResults map[string]fabric.NetworkResult
@@ -80,6 +82,7 @@ func (s *state) database(name string) *database {
 			owned:          l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}},
 			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
 			bound:          map[string]int{},
+			boundSince:     map[string]l2gw.Version{},
 			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
 			networkResults: map[string]fabric.NetworkResult{},
 			learned:        map[fabric.LearnedKey]l2gw.Learned{},

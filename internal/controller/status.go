@@ -34,7 +34,11 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 		if n := s.networks[b.NetworkID]; n == nil || n.base == nil {
 			return l2gw.StatusBuild, "the inventory has not told of network " + b.NetworkID + s.because()
 		}
-		return l2gw.StatusBuild, "the switch has not confirmed it yet"
+		reason := "the switch has not confirmed it yet"
+		if d.observed.Error != "" {
+			reason += ": " + d.observed.Error
+		}
+		return l2gw.StatusBuild, reason
 	}
 	status, reason := result.Status, result.Reason
 	if n, ok := d.networkResults[b.NetworkID]; ok && n.Status.Worse(status) {

@@ -88,6 +88,10 @@ func TestASnapshotIsBelievedWholeOrNotAtAll(t *testing.T) {
 	if len(r.Bindings) != 1 {
 		t.Errorf("the end of a cut snapshot was believed: %+v", r)
 	}
+	r.Apply(Bindings{Database: "db", Version: v(31), Unset: []l2gw.BindingKey{place}})
+	if len(r.Bindings) != 1 {
+		t.Error("words that build on lost ones were believed")
+	}
 	r.Apply(SnapshotBegin{"db", v(40)})
 	r.Apply(SnapshotEnd{"db", v(40)})
 	if len(r.Bindings) != 0 {

@@ -217,6 +217,9 @@ type NetworkResult struct {
 // Applied acknowledges bindings and networks, and confirms what is gone.
 type Applied struct {
 	Database string
+	// Version is the last word on the bindings that the agent had when it looked:
+	// what was bound after it is not gone.
+	Version  l2gw.Version
 	Bindings []BindingResult
 	Networks []NetworkResult
 	Gone     l2gw.Ownership

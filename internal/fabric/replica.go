@@ -21,6 +21,7 @@ type Replica struct {
 	owned   l2gw.Version
 	staged  *Replica // the snapshot under way
 	begun   l2gw.Version
+	cut     bool // messages were lost since the last snapshot
 }
 
 // Effect says what a message changed.
@@ -48,6 +49,7 @@ func (r *Replica) Apply(m ToAgent) Effect {
 	switch m := m.(type) {
 	case SnapshotBegin:
 		r.staged, r.begun = NewReplica(), m.Version
+		r.staged.version[""] = m.Version
 		return Effect{}
 	case SnapshotEnd:
 		if r.staged == nil || r.begun != m.Version {
@@ -62,12 +64,21 @@ func (r *Replica) Apply(m ToAgent) Effect {
 		r.staged.apply(m)
 		return Effect{}
 	}
+	if r.cut {
+		return Effect{}
+	}
 	return r.apply(m)
 }
 
-// Cut voids the snapshot under way: some of its messages were lost, and its end
-// must not make the rest of it valid.
-func (r *Replica) Cut() { r.staged = nil }
+// Cut says that messages were lost. What is known stays as it is until the next
+// whole snapshot: the end of one that is under way must not make the rest of it
+// valid, and what is told to somebody who has heard the lost words is not for us.
+// With a lost binding, say, and the word that its network is ours, the network
+// would pass for unwanted.
+func (r *Replica) Cut() { r.staged, r.cut = nil, true }
+
+// Seen is the version of the last word on the bindings.
+func (r *Replica) Seen() l2gw.Version { return r.version[""] }
 
 func (r *Replica) apply(m ToAgent) Effect {
 	switch m := m.(type) {
