@@ -81,8 +81,7 @@ func New(o Options) (*Agent, error) {
 			meter = o.Meter(db.Name)
 		}
 		a.databases[db.Name] = &database{
-			meter: meter,
-			name:  db.Name, opts: db, agent: o.Name, log: o.Logger, now: o.Now, client: client,
+			name: db.Name, opts: db, agent: o.Name, log: o.Logger, now: o.Now, client: client, meter: meter,
 			inbox: newInbox(), replica: fabric.NewReplica(), waiting: map[string]time.Time{}, told: newTold(),
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"l2gw"
 	"l2gw/internal/store"
@@ -69,9 +70,22 @@ type Options struct {
 	Authenticate func(*http.Request) (Caller, error)
 	// Allow refuses what a caller may not do, such as "create_l2_gateway"; nil: all is allowed.
 	Allow func(caller Caller, action string) error
+	// Observe is told of each request that was answered; nil: nobody is. It must not wait.
+	Observe func(Request)
 	// BaseURL is how clients reach us, for links in answers, without a slash at
 	// the end: "https://cloud.example:9696". "": as the request says.
 	BaseURL string
+}
+
+// Request is a request that was answered.
+type Request struct {
+	// Method is a method that some route has, or "other".
+	Method string
+	// Route is the path as the API knows it, such as "/v2.0/l2-gateways/{id}";
+	// "other" if it knows none.
+	Route  string
+	Status int
+	Took   time.Duration
 }
 
 // New returns the API.
@@ -84,6 +98,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Allow == nil {
 		o.Allow = func(Caller, string) error { return nil }
+	}
+	if o.Observe == nil {
+		o.Observe = func(Request) {}
 	}
 	s := &server{Options: o, mux: http.NewServeMux()}
 	mount(s, gateways(s))

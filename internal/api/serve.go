@@ -142,9 +142,11 @@ func (s *server) observe(next http.Handler) http.Handler {
 					}}}})
 				}
 			}
+			took := time.Since(began)
+			s.Observe(Request{knownMethod(r.Method), route(r.Pattern), rec.status, took})
 			attrs := []any{
 				"method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes,
-				"seconds", time.Since(began).Seconds(), "client", r.RemoteAddr, "request_id", id,
+				"seconds", took.Seconds(), "client", r.RemoteAddr, "request_id", id,
 			}
 			if global != "" {
 				attrs = append(attrs, "global_request_id", global)
@@ -153,6 +155,27 @@ func (s *server) observe(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// knownMethod keeps what clients make up out of the measurements.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete:
+		return method
+	}
+	return "other"
+}
+
+// route is one name for all spellings of a path.
+func route(pattern string) string {
+	switch pattern {
+	case "", "/":
+		return "other"
+	case "/{$}":
+		return "/"
+	}
+	pattern = strings.TrimSuffix(strings.TrimSuffix(pattern, "{$}"), "/")
+	return strings.ReplaceAll(strings.TrimSuffix(pattern, ".json"), "_", "-")
 }
 
 // recorder notes what was answered.

@@ -76,6 +76,15 @@ func MakePlan(snap *ovsdb.Snapshot, caps Capabilities, intent *Intent, scope Sco
 	return p.plan
 }
 
+// Operations is how many operations the transactions have.
+func (p *Plan) Operations() int {
+	n := 0
+	for _, t := range p.Txns {
+		n += len(t.Ops)
+	}
+	return n
+}
+
 // InSync reports whether the part of the database that was looked at holds all
 // that it should and nothing of ours besides.
 func (p *Plan) InSync() bool { return len(p.Txns) == 0 && len(p.Differences) == 0 }
