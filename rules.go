@@ -103,6 +103,9 @@ func (g *Gateway) Apply(u GatewayUpdate) error {
 	if u.Description != nil {
 		n.Description = *u.Description
 	}
+	if len(u.RemoveDevices) > MaxDevices {
+		return BadAttribute("remove_devices", "%d names are more than a gateway may have devices: the limit is %d.", len(u.RemoveDevices), MaxDevices)
+	}
 	for _, d := range u.Devices {
 		if slices.Contains(u.RemoveDevices, d.Name) {
 			return BadAttribute("remove_devices", "device '%s' is also in devices.", d.Name)

@@ -1,6 +1,7 @@
 package l2gw
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -60,10 +61,10 @@ func (c *Connection) Validate() error {
 	if c.NetworkID == "" {
 		return BadAttribute("network_id", "'' is not a network's id.")
 	}
-	if err := checkText("network_id", c.NetworkID); err != nil {
+	if err := CheckText("network_id", c.NetworkID); err != nil {
 		return err
 	}
-	if err := checkText("l2_gateway_id", c.GatewayID); err != nil {
+	if err := CheckText("l2_gateway_id", c.GatewayID); err != nil {
 		return err
 	}
 	if c.VLAN != nil && *c.VLAN > MaxVLAN {
@@ -73,17 +74,19 @@ func (c *Connection) Validate() error {
 }
 
 func checkTexts(name, description, project string) error {
-	if err := checkText("name", name); err != nil {
+	if err := CheckText("name", name); err != nil {
 		return err
 	}
-	if err := checkText("description", description); err != nil {
+	if err := CheckText("description", description); err != nil {
 		return err
 	}
-	return checkText("project_id", project)
+	return CheckText("project_id", project)
 }
 
-// checkText refuses what some database or some switch cannot hold.
-func checkText(attribute, s string) error {
+// CheckText refuses, as the value of an attribute, text that some database or
+// some switch cannot hold: longer than [MaxName], with NUL, or not UTF-8. The
+// error is an [*Error] with code Invalid.
+func CheckText(attribute, s string) error {
 	if why := textFault(s); why != "" {
 		return BadAttribute(attribute, "%s", why)
 	}
@@ -95,11 +98,20 @@ func textFault(s string) string {
 	case !utf8.ValidString(s):
 		return "it is not valid UTF-8."
 	case strings.ContainsRune(s, 0):
-		return "it contains the character NUL."
+		return "'" + strings.ReplaceAll(clip(s), "\x00", `\x00`) + "' contains the character NUL."
 	case utf8.RuneCountInString(s) > MaxName:
-		return "'" + s + "' exceeds maximum length of 255."
+		return fmt.Sprintf("'%s' exceeds maximum length of %d.", clip(s), MaxName)
 	}
 	return ""
+}
+
+// clip keeps a message about a long text readable.
+func clip(s string) string {
+	const limit = 300
+	if runes := []rune(s); len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return s
 }
 
 // validateDevices checks all values first and consistency last: a wrong value

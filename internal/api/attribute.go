@@ -160,19 +160,13 @@ func (a *attribute[T]) isMatchedBy(x *T, wanted []string) bool {
 	return true // a structure, by which nothing is filtered
 }
 
-// acceptText takes a string of at most l2gw.MaxName characters.
+// acceptText takes a string that can be kept.
 func acceptText(name string, v any) (any, error) {
 	s, ok := v.(string)
 	if !ok {
 		return nil, notAString(name, v)
 	}
-	if len(s) > l2gw.MaxName && len([]rune(s)) > l2gw.MaxName {
-		return nil, l2gw.BadAttribute(name, "'%s' exceeds maximum length of %d.", str(s), l2gw.MaxName)
-	}
-	if strings.ContainsRune(s, 0) {
-		return nil, l2gw.BadAttribute(name, "'%s' contains the character NUL.", strings.ReplaceAll(str(s), "\x00", `\x00`))
-	}
-	return s, nil
+	return s, l2gw.CheckText(name, s)
 }
 
 // acceptTexts takes a list of strings.

@@ -106,10 +106,8 @@ func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.
 			return nil, err
 		}
 	}
-	for i := range all {
-		if err := s.checkVLAN(ctx, &all[i]); err != nil {
-			return nil, err
-		}
+	if err := s.checkVLANs(ctx, all); err != nil {
+		return nil, err
 	}
 	for i := range all {
 		if _, err := s.Networks.Network(ctx, all[i].NetworkID); err != nil {
@@ -119,20 +117,33 @@ func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.
 	return s.Store.CreateConnections(ctx, all)
 }
 
-// checkVLAN reports a VLAN that is given on both sides or on neither. A gateway
+// checkVLANs reports a VLAN that is given on both sides or on neither. A gateway
 // that does not exist gives none; that it does not exist is told later, if at all.
-func (s *server) checkVLAN(ctx context.Context, c *l2gw.Connection) error {
-	g, err := s.Store.Gateway(ctx, c.GatewayID)
-	switch {
-	case l2gw.ErrorCode(err) == l2gw.NotFound:
-		if c.VLAN == nil {
+// Each gateway is read once: thousands of connections may be of one with thousands of ports.
+func (s *server) checkVLANs(ctx context.Context, all []l2gw.Connection) error {
+	gateways := map[string]*l2gw.Gateway{} // nil: it does not exist
+	for _, c := range all {
+		g, read := gateways[c.GatewayID]
+		if !read {
+			stored, err := s.Store.Gateway(ctx, c.GatewayID)
+			switch {
+			case err == nil:
+				g = &stored
+			case l2gw.ErrorCode(err) != l2gw.NotFound:
+				return err
+			}
+			gateways[c.GatewayID] = g
+		}
+		switch {
+		case g != nil:
+			if err := l2gw.CheckConnection(g, c.VLAN); err != nil {
+				return err
+			}
+		case c.VLAN == nil:
 			return l2gw.SegmentationIDMissing()
 		}
-		return nil
-	case err != nil:
-		return err
 	}
-	return l2gw.CheckConnection(&g, c.VLAN)
+	return nil
 }
 
 var connectionAttributes = table[connectionView]{

@@ -40,10 +40,27 @@ func TestAsMuchAsAGatewayMayHaveIsAnsweredInTimeAndMoreIsRefusedByName(t *testin
 	timed("changing one device", func() {
 		w.do(200, "PUT", "/v2.0/l2-gateways/"+gateway, `{"l2_gateway":{"devices":[{"device_name":"sw7","interfaces":[{"name":"eth99"}]}]}}`)
 	})
+	var many []string
+	for v := range 5000 {
+		many = append(many, fmt.Sprintf(`{"l2_gateway_id":"%s","network_id":"%s","segmentation_id":"%d"}`, gateway, net2, v%4000))
+	}
+	timed("thousands of connections of such a gateway at once", func() {
+		if rec := w.request("POST", connectionsPath, `{"l2_gateway_connections":[`+strings.Join(many, ",")+`]}`); rec.Code/100 != 4 {
+			t.Errorf("%d %s", rec.Code, rec.Body)
+		}
+	})
 	timed("removing them", func() { w.do(204, "DELETE", connectionsPath+"/"+connection, "") })
 	timed("one device more than the limit", func() {
 		w.refused(400, "HTTPBadRequest", badDevices+"1001 devices are more than a gateway may have: the limit is 1000.", "POST", "/v2.0/l2-gateways", body(devices))
 	})
+	timed("more devices to remove than there can be", func() {
+		w.refused(400, "HTTPBadRequest", "Invalid input for remove_devices. Reason: 200000 names are more than a gateway may have devices: the limit is 1000.",
+			"PUT", "/v2.0/l2-gateways/"+gateway, `{"l2_gateway":{"remove_devices":["x"`+strings.Repeat(`,"x"`, 199_999)+`]}}`)
+	})
+	long := strings.Repeat("x", 900_000)
+	if rec := w.request("POST", "/v2.0/l2-gateways", `{"l2_gateway":{"devices":[{"device_name":"`+long+`","interfaces":[{"name":"eth1"}]}]}}`); rec.Code != 400 || rec.Body.Len() > 1000 {
+		t.Errorf("a name that is far too long: %d, %d bytes", rec.Code, rec.Body.Len())
+	}
 	var vlans []string
 	for v := range 4095 {
 		vlans = append(vlans, fmt.Sprint(v))
