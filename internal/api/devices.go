@@ -147,7 +147,7 @@ func (s *server) deviceMACs(_ http.ResponseWriter, r *http.Request) (answer, err
 	if err := s.allow(r.Context(), "get_l2_gateway_device"); err != nil {
 		return answer{}, err
 	}
-	query := r.URL.Query()
+	query := parseQuery(r)
 	p, err := parsePage(query, macAttributes)
 	if err != nil {
 		return answer{}, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -101,6 +102,6 @@ func counts(m map[string]int) object {
 	for name, n := range m {
 		out = append(out, member{name, n})
 	}
-	slices.SortFunc(out, func(a, b member) int { return compareText(a.name, b.name) })
+	slices.SortFunc(out, func(a, b member) int { return cmp.Compare(a.name, b.name) })
 	return out
 }

@@ -71,6 +71,7 @@ func TestFieldsSelectWhatAnAnswerShows(t *testing.T) {
 		"?name=a&fields=name":                    `{"l2_gateways": [{"name": "a"}]}`,
 		"?name=a&fields=id&fields=name":          `{"l2_gateways": [{"id": "` + id["a"] + `", "name": "a"}]}`,
 		"?name=a&fields=bogus":                   `{"l2_gateways": [{}]}`,
+		"?name=a&fields=&fields=name":            `{"l2_gateways": [{"name": "a"}]}`,
 		"/" + id["a"] + "?fields=name&fields=id": `{"l2_gateway": {"id": "` + id["a"] + `", "name": "a"}}`,
 		"/" + id["a"] + "?fields=remove_devices": `{"l2_gateway": {}}`,
 	} {
@@ -119,6 +120,29 @@ func TestLinksLeadThroughAllPagesAndBack(t *testing.T) {
 	}
 	if got := links("/v2.0/l2-gateways"); len(got) != 0 {
 		t.Errorf("a whole list has the links %v", got)
+	}
+}
+
+// A filter that was left out because of its form made a list of everything, from
+// which scripts delete.
+func TestAFilterInAnUnusualFormIsStillAFilter(t *testing.T) {
+	w, _ := listWorld(t)
+	w.gateway("semi;colon", `[{"name": "eth1"}]`)
+	w.gateway("100%", `[{"name": "eth1"}]`)
+	for query, want := range map[string]string{
+		"?name=semi;colon":            "semi;colon",
+		"?name=semi%3Bcolon":          "semi;colon",
+		"?name=100%":                  "100%",
+		"?name=%zz":                   "",
+		"?name=a;name=b":              "",
+		"?name":                       "",
+		"?&&name=a&":                  "a",
+		"?name=a&sort_key=&sort_dir=": "a",
+		"?n%61me=b&name=c&sort_key=name&sort_dir=asc": "b c",
+	} {
+		if got := w.names(query); got != want {
+			t.Errorf("%q shows %q, want %q", query, got, want)
+		}
 	}
 }
 

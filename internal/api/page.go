@@ -1,7 +1,7 @@
 package api
 
 import (
-	"cmp"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -23,6 +23,33 @@ type page struct {
 type sortKey struct {
 	name       string
 	descending bool
+}
+
+// parseQuery reads the query of a request as Neutron does: a semicolon is a
+// character like any other, and what only looks like an escape stands for itself.
+// (net/url leaves such parameters out, and without its filter a list is of all.)
+// Empty values of parameters that name attributes say nothing.
+func parseQuery(r *http.Request) url.Values {
+	query := url.Values{}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, value = unescape(name), unescape(value)
+		if value == "" && slices.Contains([]string{"fields", "sort_key", "sort_dir"}, name) {
+			continue
+		}
+		query.Add(name, value)
+	}
+	return query
+}
+
+func unescape(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
 }
 
 // notFilters are the query parameters that are none of a resource's attributes.
@@ -174,5 +201,3 @@ func (p page) links(self, rawQuery string, shown int, id func(int) string) []obj
 	}
 	return links
 }
-
-func compareText(a, b string) int { return cmp.Compare(a, b) }

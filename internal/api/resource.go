@@ -75,7 +75,7 @@ func spellings(path string) []string {
 func pathID(r *http.Request) string { return strings.TrimSuffix(r.PathValue("id"), ".json") }
 
 func (e endpoint[T]) serveList(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	query := r.URL.Query()
+	query := parseQuery(r)
 	page, err := parsePage(query, e.attributes)
 	if err != nil {
 		return answer{}, err
@@ -151,7 +151,7 @@ func (e endpoint[T]) serveShow(_ http.ResponseWriter, r *http.Request) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, object{{e.name, e.attributes.render(&x, r.URL.Query()["fields"])}}}, nil
+	return answer{http.StatusOK, object{{e.name, e.attributes.render(&x, parseQuery(r)["fields"])}}}, nil
 }
 
 // lookUp finds the object that the path names. Where ids are names, one may end in ".json".
