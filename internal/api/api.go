@@ -102,7 +102,7 @@ func New(o Options) http.Handler {
 	if o.Observe == nil {
 		o.Observe = func(Request) {}
 	}
-	s := &server{Options: o, mux: http.NewServeMux()}
+	s := &server{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
 	mount(s, gateways(s))
 	mount(s, connections(s))
 	mount(s, networks(s))

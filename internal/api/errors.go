@@ -26,6 +26,11 @@ var (
 		"The server could not comply with the request since it is either malformed or otherwise incorrect.",
 	}
 
+	errOtherOrigin = &httpError{
+		http.StatusForbidden, "HTTPForbidden",
+		"Access was denied to this resource: the request comes from a page of another site.",
+	}
+
 	errBodyTooLarge = &httpError{
 		http.StatusRequestEntityTooLarge, "HTTPRequestEntityTooLarge",
 		fmt.Sprintf("The request body is too large: the limit is %d bytes.", maxBody),

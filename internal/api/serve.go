@@ -20,6 +20,9 @@ import (
 type server struct {
 	Options
 	mux *http.ServeMux
+	// origins refuses what a page of another site makes a browser send here: who
+	// can reach us from a desk may be an administrator (see NoAuth).
+	origins *http.CrossOriginProtection
 }
 
 // methods are the operations of one path.
@@ -50,6 +53,10 @@ func (s *server) methods(m methods) http.Handler {
 			s.refuse(w, r, errMethodNotAllowed)
 			return
 		}
+		if err := s.origins.Check(r); err != nil {
+			s.refuse(w, r, errOtherOrigin)
+			return
+		}
 		caller, err := s.Authenticate(r)
 		if err != nil {
 			s.refuse(w, r, err)
@@ -77,6 +84,10 @@ func write(w http.ResponseWriter, out answer) {
 	_, _ = w.Write(body) // a client that went away has no use for an error
 }
 
+// statusClientLeft is the status, in the log, of a request whose client did not
+// wait for the answer: nobody's fault, and what nginx writes.
+const statusClientLeft = 499
+
 // refuse answers with an error. What nobody foresaw is logged here, once.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refused, unforeseen := refusal(err)
@@ -84,8 +95,10 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		s.Logger.Log(r.Context(), level, text, "error", cause(err), "method", r.Method, "path", r.URL.Path, "request_id", requestID(r.Context()))
 	}
 	switch {
-	case unforeseen && errors.Is(err, context.Canceled):
+	case refused.status >= 500 && errors.Is(r.Context().Err(), context.Canceled):
 		log(slog.LevelDebug, "client left before the answer")
+		write(w, answer{statusClientLeft, nil})
+		return
 	case unforeseen:
 		log(slog.LevelError, "request failed")
 	case refused.status == http.StatusServiceUnavailable:

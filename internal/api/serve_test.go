@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -165,6 +166,42 @@ func TestWhatNobodyForesawIsLoggedOnceAndNeverShown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// leavingStore has a client that closes its connection while the store works.
+type leavingStore struct {
+	*store.Store
+	leave context.CancelFunc
+}
+
+func (s leavingStore) Gateway(context.Context, string) (l2gw.Gateway, error) {
+	s.leave()
+	return l2gw.Gateway{}, errors.New("interrupted (9)") // as SQLite says it
+}
+
+// A load balancer's impatient check once filled the log with status 500.
+func TestAClientThatLeavesIsNoFailureOfOurs(t *testing.T) {
+	w := newWorld(t)
+	ctx, leave := context.WithCancel(t.Context())
+	w.serve(leavingStore{w.store, leave})
+	w.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/v2.0/l2-gateways/x", nil))
+	if log := w.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"status":499`) || strings.Contains(log, "ERROR") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestPagesOfOtherSitesCannotChangeAnything(t *testing.T) {
+	w := newWorld(t)
+	body := `{"l2_gateway": {"name": "x", "devices": [{"device_name": "ps1", "interfaces": [{"name": "eth1"}]}]}}`
+	for _, header := range [][2]string{{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}} {
+		if rec := w.request("POST", "/v2.0/l2-gateways", body, header[0], header[1]); rec.Code != 403 || !strings.Contains(rec.Body.String(), "a page of another site") {
+			t.Errorf("%v: %d %s", header, rec.Code, rec.Body)
+		}
+	}
+	if got := w.names(""); got != "" {
+		t.Errorf("gateways are now %q", got)
+	}
+	w.do(201, "POST", "/v2.0/l2-gateways", body, "Origin", "http://127.0.0.1:9696")
 }
 
 func TestEachRequestHasAnIDOfItsOwnAndIsLoggedWithTheCallersID(t *testing.T) {
