@@ -58,6 +58,8 @@ func TestScripts(t *testing.T) {
 			}))
 			env.Defer(server.Close)
 			env.Setenv("OS_ENDPOINT", server.URL)
+			// With the race detector a process sleeps for a second when it ends, unless told not to.
+			env.Setenv("GORACE", "atexit_sleep_ms=10")
 			env.Values["switches"] = sw
 			return nil
 		},
