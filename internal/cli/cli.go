@@ -40,10 +40,15 @@ type app struct {
 	timeout    time.Duration
 }
 
+func newApp(env Environment) *app {
+	env.Err = plainWriter{env.Err} // messages repeat what servers and switches say
+	return &app{env: env}
+}
+
 // NewCommand returns the command "l2gw" with all client commands. The caller
 // may add commands to it before it passes it to [Run].
 func NewCommand(env Environment) *cobra.Command {
-	a := &app{env: env}
+	a := newApp(env)
 	root := a.root("l2gw", "Bridge overlay networks with VLANs on switch ports")
 	a.add(root, a.commands()...)
 	return root
@@ -52,7 +57,7 @@ func NewCommand(env Environment) *cobra.Command {
 // NewOpenStackCommand returns the command "openstack", in which the client
 // commands are below "l2gw", as with the openstack client and its plugin.
 func NewOpenStackCommand(env Environment) *cobra.Command {
-	a := &app{env: env}
+	a := newApp(env)
 	root := a.root("openstack", "The l2gw commands under the name of the openstack client")
 	a.add(root, group("l2gw", "Bridge overlay networks with VLANs on switch ports", a.commands()...))
 	return root
@@ -76,7 +81,7 @@ func (a *app) commands() []*cobra.Command {
 // NewNeutronCommand returns the command "neutron-l2gw", which has the same
 // commands under the names that the neutron client gave them.
 func NewNeutronCommand(env Environment) *cobra.Command {
-	a := &app{env: env}
+	a := newApp(env)
 	root := a.root("neutron-l2gw", "Bridge overlay networks with VLANs on switch ports (old command names)")
 	a.add(root,
 		a.gatewayCreate("l2-gateway-create NAME"), a.gatewayList("l2-gateway-list"), a.gatewayShow("l2-gateway-show GATEWAY"),

@@ -75,8 +75,8 @@ func (a *app) connectionCreate(use string) *cobra.Command {
 			if vlan != "" {
 				body["segmentation_id"] = vlan
 			}
-			if project += tenant; project != "" {
-				body["tenant_id"] = project
+			if owner := cmp.Or(project, tenant); owner != "" {
+				body["tenant_id"] = owner
 			}
 			made, err := send[connection](c.Context(), a, http.MethodPost, "/l2-gateway-connections", "l2_gateway_connection", body)
 			if err != nil {
@@ -131,7 +131,7 @@ func (a *app) connectionList(use string) *cobra.Command {
 			if err := check(&f, connectionColumns); err != nil {
 				return err
 			}
-			all, err := fetch[connection](c.Context(), a, "/l2-gateway-connections", "l2_gateway_connections", ownedBy(project+tenant))
+			all, err := fetch[connection](c.Context(), a, "/l2-gateway-connections", "l2_gateway_connections", ownedBy(cmp.Or(project, tenant)))
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -91,8 +92,8 @@ func (a *app) gatewayCreate(use string) *cobra.Command {
 				return err
 			}
 			body := map[string]any{"name": args[0], "devices": parsed}
-			if project += tenant; project != "" {
-				body["tenant_id"] = project
+			if owner := cmp.Or(project, tenant); owner != "" {
+				body["tenant_id"] = owner
 			}
 			if description != "" {
 				body["description"] = description
@@ -133,7 +134,7 @@ func (a *app) gatewayList(use string) *cobra.Command {
 			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
-			all, err := fetch[gateway](c.Context(), a, "/l2-gateways", "l2_gateways", ownedBy(project+tenant))
+			all, err := fetch[gateway](c.Context(), a, "/l2-gateways", "l2_gateways", ownedBy(cmp.Or(project, tenant)))
 			if err != nil {
 				return err
 			}

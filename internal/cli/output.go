@@ -154,9 +154,11 @@ func printList[T any](w io.Writer, f *form, all []T, columns []column[T]) error 
 			for j, v := range row {
 				fields[j] = machineText(v)
 			}
-			_, err = fmt.Fprintln(w, strings.Join(fields, " "))
+			if _, err := fmt.Fprintln(w, strings.Join(fields, " ")); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	case "csv":
 		return f.writeCSV(w, names, rows)
 	}
@@ -184,16 +186,20 @@ func printOne[T any](w io.Writer, f *form, x T, columns []column[T]) error {
 		return f.writeTree(w, d)
 	case "value":
 		for _, p := range d {
-			_, err = fmt.Fprintln(w, machineText(p.value))
+			if _, err := fmt.Fprintln(w, machineText(p.value)); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	case "shell":
 		for _, p := range d {
 			name := strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(f.prefix + p.key))
 			value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(machineText(p.value))
-			_, err = fmt.Fprintf(w, "%s=\"%s\"\n", name, value)
+			if _, err := fmt.Fprintf(w, "%s=\"%s\"\n", name, value); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	}
 	rows := make([][]any, len(d))
 	for i, p := range d {
@@ -213,7 +219,7 @@ func writeTable(w io.Writer, names []string, rows [][]any, many bool) error {
 	for i, name := range names {
 		header[i] = name
 		align := text.AlignLeft
-		if _, number := numberIn(rows, i); many && number {
+		if many && numbers(rows, i) {
 			align = text.AlignRight
 		}
 		configs = append(configs, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align})
@@ -231,16 +237,13 @@ func writeTable(w io.Writer, names []string, rows [][]any, many bool) error {
 	return err
 }
 
-// numberIn reports whether the first row has a number in a column.
-func numberIn(rows [][]any, column int) (any, bool) {
+// numbers reports whether a column is one of numbers, by its first row.
+func numbers(rows [][]any, column int) bool {
 	if len(rows) == 0 {
-		return nil, false
+		return false
 	}
-	switch v := rows[0][column].(type) {
-	case int, float64:
-		return v, true
-	}
-	return nil, false
+	_, ok := rows[0][column].(int)
+	return ok
 }
 
 // printable keeps names from moving the cursor.
@@ -251,6 +254,16 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// plainWriter keeps messages from moving the cursor.
+type plainWriter struct{ w io.Writer }
+
+func (p plainWriter) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(p.w, printable(string(b))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func (f *form) sortRows(names []string, rows [][]any) {
