@@ -107,6 +107,11 @@ func (f *File) look() {
 		}
 		return
 	}
+	if !info.Mode().IsRegular() { // reading a pipe could take for ever
+		f.last, f.read = nil, nil
+		f.fail(fmt.Errorf("the inventory cannot be read: %s is not a regular file", f.opts.Path))
+		return
+	}
 	f.rested++
 	if f.read != nil && same(f.read, info) && f.rested < reread {
 		return

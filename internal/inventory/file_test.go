@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"l2gw"
@@ -376,6 +377,22 @@ func TestAVanishedFileIsReportedAndChangesNothing(t *testing.T) {
 	}
 	write(t, path, more)
 	if u := f.next(); u.Err != nil || len(u.Changed) != 1 || len(u.Changed[0].Delta.Set) != 1 {
+		t.Fatalf("update %+v", u)
+	}
+}
+
+func TestWhatIsNoRegularFileIsReportedAndNotWaitedFor(t *testing.T) {
+	path, text, _ := onePort(t)
+	os.Remove(path)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := follow(t, FileOptions{Path: path})
+	if u := f.next(); u.Err == nil || !strings.Contains(u.Err.Error(), "is not a regular file") {
+		t.Fatalf("update %+v", u)
+	}
+	replace(t, path, text)
+	if u := f.next(); u.Err != nil || len(u.Changed) != 1 {
 		t.Fatalf("update %+v", u)
 	}
 }
