@@ -11,6 +11,8 @@ PACKET_TESTS := ./test/packets/...
 UNIT_TESTS    = $(shell go list ./... | grep -v '/test/packets')
 
 GOTEST := go test -timeout 8m
+# With the race detector each process sleeps for a second when it ends, unless told not to.
+GORACE := GORACE=atexit_sleep_ms=10
 
 ## build: bin/l2gw, one static binary, and its other names
 .PHONY: build
@@ -41,17 +43,17 @@ test-unit: deps
 ## test-race: all suites but the packets, with the race detector
 .PHONY: test-race
 test-race: deps
-	L2GW_TEST_RACE=1 $(GOTEST) -race $(UNIT_TESTS)
+	L2GW_TEST_RACE=1 $(GORACE) $(GOTEST) -race $(UNIT_TESTS)
 
 ## test-ovsdb: the OVSDB library alone, with its conformance suite
 .PHONY: test-ovsdb
 test-ovsdb: deps
-	$(GOTEST) -race ./ovsdb/...
+	$(GORACE) $(GOTEST) -race ./ovsdb/...
 
 ## test-packets: pings through Open vSwitch's hardware_vtep emulator; needs root
 .PHONY: test-packets
 test-packets: deps
-	$(GOTEST) -race -count=1 $(PACKET_TESTS)
+	$(GORACE) $(GOTEST) -race -count=1 $(PACKET_TESTS)
 
 ## fuzz: every fuzz test for FUZZTIME (10s) each
 FUZZTIME ?= 10s
