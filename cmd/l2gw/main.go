@@ -40,7 +40,7 @@ func command(name string) *cobra.Command {
 		root = cli.NewOpenStackCommand(env)
 	default:
 		root = cli.NewCommand(env)
-		root.AddCommand(newStandalone(), newDump())
+		root.AddCommand(newStandalone(), newDump(), newCerts())
 	}
 	root.Version = version
 	return root
