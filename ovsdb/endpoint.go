@@ -182,23 +182,28 @@ type dialer struct {
 	endpoints []string
 
 	mu   sync.Mutex
-	next int
+	next int // whose turn it is
 }
 
 func (d *dialer) Connect(ctx context.Context) (net.Conn, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var errs []error
 	for range d.endpoints {
-		e := d.endpoints[d.next%len(d.endpoints)]
-		d.next++
-		nc, err := dialWithin(ctx, dialTimeout, e, d.conf)
+		nc, err := dialWithin(ctx, dialTimeout, d.turn(), d.conf)
 		if err == nil {
 			return nc, nil
 		}
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
+}
+
+// turn returns the endpoint whose turn it is.
+func (d *dialer) turn() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.endpoints[d.next]
+	d.next = (d.next + 1) % len(d.endpoints)
+	return e
 }
 
 func dialWithin(ctx context.Context, limit time.Duration, endpoint string, conf *tls.Config) (net.Conn, error) {

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -74,7 +76,7 @@ func Listen(endpoint string, opts ListenOptions) (*Listener, error) {
 	case opts.Identify == nil:
 		return nil, errors.New("ovsdb: ListenOptions.Identify is nil")
 	}
-	nl, err := net.Listen(e.Network, e.Address)
+	nl, err := e.listen()
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +98,31 @@ func Listen(endpoint string, opts ListenOptions) (*Listener, error) {
 	}
 	l.wg.Go(func() { l.accept(ctx) })
 	return l, nil
+}
+
+// listen listens on a passive endpoint, without TLS.
+func (e Endpoint) listen() (net.Listener, error) {
+	if e.Network == "unix" {
+		removeStaleSocket(e.Address)
+	}
+	return net.Listen(e.Network, e.Address)
+}
+
+// removeStaleSocket removes a socket that nobody listens on any more.
+func removeStaleSocket(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	var dial net.Dialer
+	c, err := dial.DialContext(context.Background(), "unix", path) // local: at once
+	if err == nil {
+		c.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path)
+	}
 }
 
 // Addr is the address that is listened on.

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,9 +102,11 @@ func serverArgs(f TLSFiles) []string {
 	return []string{"--private-key=" + f.Key, "--certificate=" + f.Certificate, "--ca-cert=" + f.CA}
 }
 
-func freePort(t testing.TB) string {
+func freePort(t testing.TB) string { return freePortOn(t, "127.0.0.1") }
+
+func freePortOn(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,4 +310,103 @@ func TestAListenerLeavesNothingBehind(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestASocketThatNobodyListensOnIsReplaced(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db.sock")
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: file, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false) // as of a process that was killed
+	dead.Close()
+	l, err := Listen("punix:"+file, ListenOptions{Identify: byAddress})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if second, err := Listen("punix:"+file, ListenOptions{Identify: byAddress}); err == nil {
+		second.Close()
+		t.Error("a socket that is listened on was taken away")
+	}
+	nc, err := Dial(testContext(t), "unix:"+file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+}
+
+func TestIPv6IsSpokenBothWays(t *testing.T) {
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Logf("nothing is tested: this machine has no ::1 (%v)", err)
+		return
+	} else {
+		l.Close()
+	}
+	switches, controllers := newAuthority(t, "switch CA"), newAuthority(t, "controller CA")
+	files, ours := switches.issue("switch", controllers.ca), controllers.issue("controller", switches.ca)
+	conf, err := ours.Server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"tcp", "ssl"} {
+		t.Run("dialled by "+kind, func(t *testing.T) {
+			port := freePortOn(t, "::1")
+			ovsdbd.Start(t, ovsdbd.Options{Remotes: []string{"p" + kind + ":" + port + ":[::1]"}, Args: serverArgs(files)})
+			c := runClient(t, clientOptions(t, kind+":[::1]:"+port, clientTLS(t, ours)))
+			waitSynced(t, c, 1)
+			if s := c.State(); s.Peer != "[::1]:"+port {
+				t.Errorf("the peer is %s", s.Peer)
+			}
+		})
+		t.Run("listened to by "+kind, func(t *testing.T) {
+			l, c := listen(t, "p"+kind+":0:[::1]", ListenOptions{TLS: conf, Identify: byAddress}, "switch-1")
+			d := ovsdbd.Start(t, ovsdbd.Options{Remotes: []string{"db:hardware_vtep,Global,managers"}, Args: serverArgs(files)})
+			d.Transact(vtepDB, fmt.Sprintf(`{"op":"insert","table":"Manager","uuid-name":"m","row":{"target":"%s:%s","max_backoff":1000}},
+				{"op":"insert","table":"Global","row":{"managers":["named-uuid","m"]}}`, kind, l.Addr()))
+			waitSynced(t, c, 1)
+		})
+		t.Run("served by "+kind, func(t *testing.T) {
+			serverConf, err := files.Server()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := serverOf(t, ovsdbd.VTEPSchema, ServerOptions{TLS: serverConf})
+			waitSynced(t, runClient(t, clientOptions(t, kind+":"+listenOn(t, s, "p"+kind+":0:[::1]"), clientTLS(t, ours))), 1)
+		})
+	}
+}
+
+// One that waits for an endpoint that does not answer once held up the others.
+func TestADialerServesSeveralAtOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing of TLS
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a := newAuthority(t, "CA")
+	d, err := Dialer(clientTLS(t, a.issue("x", a.ca)), "ssl:"+l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if _, err := d.Connect(ctx); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(dialTimeout / 2))
+	for range 3 {
+		nc, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		defer nc.Close()
+	}
+	cancel()
+	wg.Wait()
 }

@@ -3,11 +3,9 @@ package ovsdb
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strconv"
 	"time"
 )
@@ -38,6 +36,9 @@ const (
 	minManagerBackoff     = time.Second
 	defaultManagerBackoff = 8 * time.Second
 	defaultManagerProbe   = 5 * time.Second
+	// A port on which we could not listen is often one that a manager before
+	// this one is about to give up.
+	minListenBackoff = 50 * time.Millisecond
 )
 
 // reconcileManagers starts and ends managers until there is one for each row.
@@ -129,9 +130,11 @@ func (s *Server) manage(ctx context.Context, m *manager) {
 
 // manageListener serves a manager that is to dial us.
 func (s *Server) manageListener(ctx context.Context, m *manager, e Endpoint) {
+	backoff := minListenBackoff
 	for ctx.Err() == nil {
 		l, err := listenPassive(m.config.target, s.opts.TLS)
 		if err == nil {
+			backoff = minListenBackoff
 			pairs := []Pair{{"state", "ACTIVE"}}
 			if a, ok := l.Addr().(*net.TCPAddr); ok {
 				pairs = append(pairs, Pair{"bound_port", strconv.Itoa(a.Port)})
@@ -144,9 +147,10 @@ func (s *Server) manageListener(ctx context.Context, m *manager, e Endpoint) {
 		s.log.Warn("cannot listen for a manager", "target", e.String(), "error", err)
 		s.setStatus(m, false, Pair{"state", "BACKOFF"}, Pair{"last_error", err.Error()})
 		select {
-		case <-time.After(m.config.maxBackoff):
+		case <-time.After(backoff):
 		case <-ctx.Done():
 		}
+		backoff = min(2*backoff, m.config.maxBackoff)
 	}
 }
 
@@ -208,29 +212,9 @@ func listenPassive(address string, conf *tls.Config) (net.Listener, error) {
 	case e.TLS && conf == nil:
 		return nil, fmt.Errorf("endpoint %q: certificates are needed for pssl, and none are configured", address)
 	}
-	if e.Network == "unix" {
-		removeStaleSocket(e.Address)
-	}
-	l, err := net.Listen(e.Network, e.Address)
+	l, err := e.listen()
 	if err != nil || !e.TLS {
 		return l, err
 	}
 	return tls.NewListener(l, atLeastTLS12(conf)), nil
-}
-
-// removeStaleSocket removes a socket that nobody listens on any more.
-func removeStaleSocket(path string) {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return
-	}
-	var dial net.Dialer
-	c, err := dial.DialContext(context.Background(), "unix", path) // local: at once
-	if err == nil {
-		c.Close()
-		return
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		_ = os.Remove(path)
-	}
 }
