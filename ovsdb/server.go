@@ -225,6 +225,7 @@ func (s *Server) Transact(db string, ops ...Op) ([]OpResult, error) {
 	e := &execution{txn: newTxn(d), holds: func(string) bool { return false }, impatient: true}
 	out := e.run(list)
 	s.committed(d, e)
+	s.retryTriggers(d)
 	return parseResults(out, ops, d.schema)
 }
 

@@ -303,34 +303,117 @@ func TestJSONThatIsNestedTooDeeplyEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestATransactionCostsWhatItChanges(t *testing.T) {
+// What a transaction costs must not grow with what the tables hold. A row that
+// must not be looked at stands for the many of a large table.
+func TestATransactionLooksOnlyAtTheRowsThatItNames(t *testing.T) {
 	s := typesServer(t, ServerOptions{})
-	one := func() time.Duration {
-		best := time.Hour
-		for range 50 {
-			u := NewUUID()
-			start := time.Now()
-			_, err := s.Transact("types", Op{Kind: OpInsert, Table: "Atoms", UUID: u}, Update("Atoms", ByUUID(u), Cell{"i", int64(1)}))
-			best = min(best, time.Since(start))
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		return best
+	for _, table := range s.dbs["types"].tables {
+		table.rows[NewUUID()] = nil
 	}
-	empty := one()
-	for range 50 {
-		ops := make([]Op, 1000)
-		for i := range ops {
-			ops[i] = Insert("Atoms", "", Cell{"i", int64(i)})
+	u := NewUUID()
+	if _, err := s.Transact("types",
+		Op{Kind: OpInsert, Table: "Atoms", UUID: u},
+		Update("Atoms", ByUUID(u), Cell{"i", int64(1)}),
+		Mutate("Atoms", ByUUID(u), Mutation{"i", "+=", int64(1)}),
+		WaitEqual("Atoms", u, Cell{"i", int64(2)}),
+		Select("Atoms", ByUUID(u)),
+	); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Transact("types", Update("Atoms", ByUUID(u), Cell{"i", int64(3)})); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Transact("types", Delete("Atoms", ByUUID(u))); err != nil {
+		t.Error(err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a scan of the table does not look at the row: this test shows nothing")
 		}
-		if _, err := s.Transact("types", ops...); err != nil {
+	}()
+	_, _ = s.Transact("types", Select("Atoms", nil))
+}
+
+func BenchmarkTransactionInATableOf(b *testing.B) {
+	for _, rows := range []int{0, 1000, 100_000} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) {
+			s := typesServer(b, ServerOptions{})
+			for left := rows; left > 0; left -= 1000 {
+				ops := make([]Op, 1000)
+				for i := range ops {
+					ops[i] = Insert("Atoms", "", Cell{"i", int64(i)})
+				}
+				if _, err := s.Transact("types", ops...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				u := NewUUID()
+				for _, ops := range [][]Op{
+					{{Kind: OpInsert, Table: "Atoms", UUID: u}, Update("Atoms", ByUUID(u), Cell{"i", int64(1)})},
+					{Delete("Atoms", ByUUID(u))},
+				} {
+					if _, err := s.Transact("types", ops...); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The limit of the first wait once counted for all of the transaction, and a
+// transaction made from Go woke nobody who waited.
+func TestEachWaitOfATransactionHasItsOwnLimit(t *testing.T) {
+	s := typesServer(t, ServerOptions{})
+	c := dialRaw(t, "tcp", listenOn(t, s, "ptcp:0:127.0.0.1"))
+	wait := func(limit time.Duration, i int64) Op {
+		return Op{
+			Kind: OpWait, Table: "Atoms", Where: []Condition{{"i", "==", i}}, Columns: []string{"i"},
+			Until: "==", Rows: [][]Cell{{{"i", i}}}, Timeout: limit,
+		}
+	}
+	first, second := wait(time.Hour, 1), wait(10*time.Millisecond, 2)
+	c.send(`{"method":"transact","params":["types",` + string(first.AppendJSON(nil)) + `,` + string(second.AppendJSON(nil)) + `],"id":1}`)
+	holds(t, "the transaction waits", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.dbs["types"].triggers) == 1
+	})
+	if _, err := s.Transact("types", Insert("Atoms", "", Cell{"i", int64(1)})); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(c.receive(t)); !strings.Contains(got, "timed out") {
+		t.Error(got)
+	}
+}
+
+// Such as one that the manager before it is about to give up: it once tried
+// again only after max_backoff.
+func TestAManagerListensSoonAfterItsPortIsFree(t *testing.T) {
+	s := serverOf(t, ovsdbd.VTEPSchema, ServerOptions{})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	rows := managerRows("ptcp:" + port + ":127.0.0.1")
+	rows[0].Row[2] = Cell{"max_backoff", NewSet(time.Hour.Milliseconds())}
+	if _, err := s.Transact("hardware_vtep", rows...); err != nil {
+		t.Fatal(err)
+	}
+	state := func() Value {
+		r, err := s.Transact("hardware_vtep", Select("Manager", nil))
+		if err != nil {
 			t.Fatal(err)
 		}
+		state, _ := r[0].Rows[0]["status"].(Map).Get("state")
+		return state
 	}
-	if full := one(); full > 20*empty+time.Millisecond {
-		t.Errorf("an insert and an update by _uuid take %v in an empty table and %v with 50,000 rows", empty, full)
-	}
+	holds(t, "the taken port is told", func() bool { return state() == "BACKOFF" })
+	taken.Close()
+	holds(t, "it listens", func() bool { return state() == "ACTIVE" })
 }
 
 func FuzzTransact(f *testing.F) {

@@ -28,11 +28,11 @@ func (s *Server) try(t *trigger) {
 		if !slices.Contains(t.db.triggers, t) {
 			t.db.triggers = append(t.db.triggers, t)
 		}
-		if e.timeout >= 0 && t.timer == nil {
+		t.stop() // it may be another wait now, with another limit
+		if e.timeout >= 0 {
 			t.timer = time.AfterFunc(e.timeout-e.elapsed, func() {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				t.timer = nil
 				if slices.Contains(t.db.triggers, t) { // neither answered nor cancelled meanwhile
 					s.try(t)
 					s.retryTriggers(t.db)
