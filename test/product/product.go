@@ -108,6 +108,14 @@ func Start(t testing.TB, inventory string, databases ...string) *Product {
 // and knows the inventory.
 func (p *Product) Run() {
 	p.t.Helper()
+	p.Launch()
+	p.answers("the API knows the inventory", "/v2.0/networks?fields=id")
+}
+
+// Launch starts the process, again if it ended, and waits until the API
+// answers, whatever it knows.
+func (p *Product) Launch() {
+	p.t.Helper()
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		p.t.Fatal(err)
@@ -124,14 +132,20 @@ func (p *Product) Run() {
 		_ = cmd.Wait()
 		close(exited)
 	}(p.cmd, p.exited)
-	p.Eventually("the API answers and knows the inventory", func() error {
+	p.answers("the API answers", "/healthz")
+}
+
+// answers waits until a path is answered with 200; a process that ended ends the test.
+func (p *Product) answers(what, path string) {
+	p.t.Helper()
+	p.Eventually(what, func() error {
 		select {
 		case <-p.exited:
 			b, _ := os.ReadFile(p.log)
 			p.t.Fatalf("the product ended: %s", b)
 		default:
 		}
-		resp, err := http.Get(p.URL + "/v2.0/networks?fields=id")
+		resp, err := http.Get(p.URL + path)
 		if err != nil {
 			return err
 		}

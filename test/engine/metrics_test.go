@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"l2gw/test/ovsdbd"
+	"l2gw/test/product"
+)
+
+// fetch gets what stands beside the API.
+func fetch(t testing.TB, p *product.Product, path string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(p.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// metrics are the values of /metrics, by name and labels as they stand there.
+func metrics(t testing.TB, p *product.Product) map[string]float64 {
+	t.Helper()
+	status, body := fetch(t, p, "/metrics")
+	if status != http.StatusOK {
+		t.Fatalf("/metrics: %d %s", status, body)
+	}
+	all := map[string]float64{}
+	for line := range strings.Lines(body) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[at+1:]), 64)
+		if err != nil {
+			t.Fatalf("/metrics: %q: %v", line, err)
+		}
+		all[line[:at]] = v
+	}
+	return all
+}
+
+// ofTor is the series of a metric of database tor.
+func ofTor(name string) string { return "l2gw_database_" + name + `{database="tor"}` }
+
+// waitMetrics waits until these series have these values.
+func waitMetrics(t testing.TB, p *product.Product, want map[string]float64) {
+	t.Helper()
+	product.Eventually(t, "the metrics are as they should", func() error {
+		got := metrics(t, p)
+		for name, v := range want {
+			if x, ok := got[name]; !ok || x != v {
+				return fmt.Errorf("%s is %v, want %v", name, x, v)
+			}
+		}
+		return nil
+	})
+}
+
+// readyz is the answer of /readyz: its status and the reasons by check, "" for one that holds.
+func readyz(t testing.TB, p *product.Product) (int, map[string]string) {
+	t.Helper()
+	status, body := fetch(t, p, "/readyz")
+	var report struct {
+		Ready  bool
+		Checks []struct {
+			Name, Reason string
+			OK           bool
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &report); err != nil {
+		t.Fatalf("/readyz: %v in %q", err, body)
+	}
+	if report.Ready != (status == http.StatusOK) {
+		t.Errorf("/readyz: %d with %s", status, body)
+	}
+	reasons := map[string]string{}
+	for _, c := range report.Checks {
+		if c.OK != (c.Reason == "") {
+			t.Errorf("/readyz: %+v", c)
+		}
+		reasons[c.Name] = c.Reason
+	}
+	return status, reasons
+}
+
+func TestTheMetricsTellOfASwitchThatGoesAwayAndComesBack(t *testing.T) {
+	s := twoSwitches(t)
+	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	connectA(t, p)
+	well := map[string]float64{
+		ofTor("connected"): 1, ofTor("granted"): 1, ofTor("locked"): 1, ofTor("in_sync"): 1, ofTor("pending_seconds"): 0,
+		ofTor("sessions_total"): 1, ofTor("wanted_bindings"): 1, ofTor("wanted_networks"): 1, ofTor("wanted_hosts"): 2,
+		ofTor("refused_rows"): 0,
+		`l2gw_database_rows{database="tor",table="Ucast_Macs_Remote"}`: 2,
+		`l2gw_database_rows{database="tor",table="Logical_Switch"}`:    1,
+		"l2gw_intent_read": 1, "l2gw_inventory_known": 1, "l2gw_inventory_readable": 1, "l2gw_inventory_networks": 2, "l2gw_inventory_hosts": 4,
+		`l2gw_bindings{status="ACTIVE"}`: 1, `l2gw_bindings{status="PENDING"}`: 0,
+		`l2gw_api_requests_total{method="POST",route="/v2.0/l2-gateway-connections",status="201"}`:    1,
+		`l2gw_api_request_duration_seconds_count{method="POST",route="/v2.0/l2-gateway-connections"}`: 1,
+	}
+	waitMetrics(t, p, well)
+	before := metrics(t, p)
+	for _, name := range []string{
+		ofTor("operations_total"), `l2gw_database_transactions_total{database="tor",result="done"}`,
+		ofTor("transaction_duration_seconds_count"), ofTor("lag_seconds_count"), "l2gw_intent_revision",
+	} {
+		if before[name] == 0 {
+			t.Errorf("%s is 0 after a connection was made", name)
+		}
+	}
+
+	s.Stop()
+	waitMetrics(t, p, map[string]float64{
+		ofTor("connected"): 0, ofTor("in_sync"): 0, ofTor("locked"): 0, ofTor("wanted_bindings"): 1,
+	})
+	// It is told; the process goes on taking what users want.
+	product.Eventually(t, "/readyz tells of the switch", func() error {
+		status, reasons := readyz(t, p)
+		if status != http.StatusOK || !strings.HasPrefix(reasons["database tor"], "not connected: ") {
+			return fmt.Errorf("%d %v", status, reasons)
+		}
+		return nil
+	})
+	gw := p.CreateGateway("gw-b", product.Device{Name: "ps2", Interfaces: []product.Interface{{Name: "eth1"}}})
+	b := p.Connect(gw, netB, "200")
+	product.Eventually(t, "the change that the switch lacks grows old", func() error {
+		if got := metrics(t, p); got[ofTor("pending_seconds")] == 0 || got[`l2gw_bindings{status="PENDING"}`] != 1 {
+			return fmt.Errorf("pending for %v s, %v bindings pending", got[ofTor("pending_seconds")], got[`l2gw_bindings{status="PENDING"}`])
+		}
+		return nil
+	})
+
+	s.Run()
+	p.WaitStatus(b, "ACTIVE")
+	waitMetrics(t, p, map[string]float64{
+		ofTor("connected"): 1, ofTor("in_sync"): 1, ofTor("pending_seconds"): 0, ofTor("sessions_total"): 2, ofTor("wanted_bindings"): 2,
+		`l2gw_database_rows{database="tor",table="Logical_Switch"}`: 2, `l2gw_bindings{status="ACTIVE"}`: 2,
+	})
+	if after := metrics(t, p); after[ofTor("operations_total")] <= before[ofTor("operations_total")] ||
+		after[ofTor("lag_seconds_count")] <= before[ofTor("lag_seconds_count")] {
+		t.Error("catching up was not counted")
+	}
+	if _, reasons := readyz(t, p); reasons["database tor"] != "" {
+		t.Errorf("/readyz: %v", reasons)
+	}
+}
+
+func TestTheMetricsTellOfRowsThatASwitchRefuses(t *testing.T) {
+	s := ovsdbd.Start(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
+		tables["Logical_Switch"].(map[string]any)["maxRows"] = 1
+	})})
+	fill(s)
+	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	_, a := connectA(t, p)
+	gw := p.CreateGateway("gw-b", product.Device{Name: "ps2", Interfaces: []product.Interface{{Name: "eth1"}}})
+	b := p.Connect(gw, netB, "200")
+	product.Eventually(t, "the refusal is counted", func() error {
+		got := metrics(t, p)
+		if got[ofTor("refused_rows")] == 0 || got[ofTor("refusals_total")] == 0 || got[ofTor("in_sync")] != 0 ||
+			got[`l2gw_database_transactions_total{database="tor",result="refused"}`] == 0 {
+			return fmt.Errorf("refused now %v, ever %v, in sync %v, connection %v",
+				got[ofTor("refused_rows")], got[ofTor("refusals_total")], got[ofTor("in_sync")], p.Connection(b))
+		}
+		return nil
+	})
+	if status, reasons := readyz(t, p); status != http.StatusOK || !strings.HasPrefix(reasons["database tor"], "not in sync") {
+		t.Errorf("/readyz: %d %v", status, reasons)
+	}
+
+	// The other network makes room.
+	p.Disconnect(a)
+	p.WaitStatus(b, "ACTIVE")
+	waitMetrics(t, p, map[string]float64{
+		ofTor("refused_rows"): 0, ofTor("in_sync"): 1, `l2gw_bindings{status="ACTIVE"}`: 1,
+	})
+}
+
+func TestTheMetricsTellWhoHoldsTheLock(t *testing.T) {
+	s := twoSwitches(t)
+	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	waitMetrics(t, p, map[string]float64{ofTor("locked"): 1, ofTor("in_sync"): 1})
+	second := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	waitMetrics(t, second, map[string]float64{ofTor("connected"): 1, ofTor("locked"): 0, ofTor("in_sync"): 0})
+	p.Stop()
+	waitMetrics(t, second, map[string]float64{ofTor("locked"): 1, ofTor("in_sync"): 1})
+}
+
+func TestAnInventoryThatCannotBeReadIsToldAndOneThatNeverWasMakesUnready(t *testing.T) {
+	p := product.Start(t, inventoryFile)
+	p.Eventually("the process is ready", func() error {
+		if status, reasons := readyz(t, p); status != http.StatusOK {
+			return fmt.Errorf("%d %v", status, reasons)
+		}
+		return nil
+	})
+	p.WriteInventory("networks: 7\n")
+	p.Eventually("the broken inventory is told", func() error {
+		status, reasons := readyz(t, p)
+		if status != http.StatusOK || !strings.Contains(reasons["inventory readable"], "what was known stays in force") {
+			return fmt.Errorf("%d %v", status, reasons)
+		}
+		return nil
+	})
+	waitMetrics(t, p, map[string]float64{"l2gw_inventory_known": 1, "l2gw_inventory_readable": 0, "l2gw_inventory_networks": 2})
+
+	// A process that never read one.
+	p.Stop()
+	if err := os.RemoveAll(p.Data); err != nil {
+		t.Fatal(err)
+	}
+	p.Launch()
+	p.Eventually("the process tells that it has no inventory", func() error {
+		status, reasons := readyz(t, p)
+		if status != http.StatusServiceUnavailable || !strings.Contains(reasons["inventory known"], "inventory.yaml") ||
+			reasons["store"] != "" || reasons["intent"] != "" {
+			return fmt.Errorf("%d %v", status, reasons)
+		}
+		return nil
+	})
+	if status, body := fetch(t, p, "/healthz"); status != http.StatusOK || body != "ok\n" {
+		t.Errorf("/healthz: %d %q", status, body)
+	}
+	p.WriteInventory(inventoryFile)
+	p.Eventually("the process is ready", func() error {
+		if status, reasons := readyz(t, p); status != http.StatusOK {
+			return fmt.Errorf("%d %v", status, reasons)
+		}
+		return nil
+	})
+}
+
+func TestTheMetricsOfARunningProcessAreNamedAsPrometheusWantsThem(t *testing.T) {
+	p := product.Start(t, inventoryFile)
+	_, body := fetch(t, p, "/metrics")
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range problems {
+		t.Errorf("%s: %s", x.Metric, x.Text)
+	}
+}
