@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests run: Open vSwitch, its
-# hardware_vtep emulator, and the tools that look at packets. Does nothing when
-# all are there. Works on a fresh Debian or Ubuntu as root; starts no service.
+# hardware_vtep emulator, the tools that look at packets, PostgreSQL and
+# MariaDB. Does nothing when all are there. Works on a fresh Debian or Ubuntu as
+# root; starts no service.
 set -euo pipefail
 
 packages=(
   openvswitch-switch openvswitch-vtep openvswitch-common openvswitch-pki openssl
   iproute2 iputils-ping iputils-arping tcpdump ethtool procps
+  postgresql mariadb-server
   gcc libc6-dev # for the race detector
 )
 

@@ -9,66 +9,71 @@ import (
 )
 
 func BenchmarkCreateGateway(b *testing.B) {
-	s := open(b, sqliteURL(b))
-	for b.Loop() {
-		mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		for b.Loop() {
+			mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))
+		}
+	})
 }
 
 func BenchmarkCreateAndDeleteConnection(b *testing.B) {
-	s := open(b, sqliteURL(b))
-	g := mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))
-	for b.Loop() {
-		c := mustConnect(b, s, g.ID, "net", vlan(5))
-		if err := s.DeleteConnection(b.Context(), c.ID); err != nil {
-			b.Fatal(err)
+	onEach(b, func(b *testing.B, s *store.Store) {
+		g := mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))
+		for b.Loop() {
+			c := mustConnect(b, s, g.ID, "net", vlan(5))
+			if err := s.DeleteConnection(b.Context(), c.ID); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 // The largest connection that may be: 10,000 bindings.
 func BenchmarkCreateAndDeleteConnectionOf10000Bindings(b *testing.B) {
-	s := open(b, sqliteURL(b))
-	g := l2gw.Gateway{}
-	for d := range 100 {
-		device := l2gw.Device{Name: fmt.Sprint("ps", d)}
-		for i := range 100 {
-			device.Interfaces = append(device.Interfaces, l2gw.Interface{Name: fmt.Sprint("eth", i)})
+	onEach(b, func(b *testing.B, s *store.Store) {
+		g := l2gw.Gateway{}
+		for d := range 100 {
+			device := l2gw.Device{Name: fmt.Sprint("ps", d)}
+			for i := range 100 {
+				device.Interfaces = append(device.Interfaces, l2gw.Interface{Name: fmt.Sprint("eth", i)})
+			}
+			g.Devices = append(g.Devices, device)
 		}
-		g.Devices = append(g.Devices, device)
-	}
-	g = mustGateway(b, s, g)
-	for b.Loop() {
-		c := mustConnect(b, s, g.ID, "net", vlan(5))
-		if err := s.DeleteConnection(b.Context(), c.ID); err != nil {
-			b.Fatal(err)
+		g = mustGateway(b, s, g)
+		for b.Loop() {
+			c := mustConnect(b, s, g.ID, "net", vlan(5))
+			if err := s.DeleteConnection(b.Context(), c.ID); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 func BenchmarkShowGateway(b *testing.B) {
-	s := open(b, sqliteURL(b))
-	g := mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))
-	for b.Loop() {
-		if _, err := s.Gateway(b.Context(), g.ID); err != nil {
-			b.Fatal(err)
+	onEach(b, func(b *testing.B, s *store.Store) {
+		g := mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))
+		for b.Loop() {
+			if _, err := s.Gateway(b.Context(), g.ID); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 func BenchmarkList1000Gateways(b *testing.B) {
-	s := open(b, sqliteURL(b))
-	in := make([]l2gw.Gateway, 1_000)
-	for i := range in {
-		in[i] = gw(fmt.Sprint("gw", i), "ps1/eth1", "ps2/eth1/5/6")
-	}
-	if _, err := s.CreateGateways(b.Context(), in); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		list, err := s.Gateways(b.Context(), store.Query{})
-		if err != nil || len(list) != len(in) {
-			b.Fatal(len(list), err)
+	onEach(b, func(b *testing.B, s *store.Store) {
+		in := make([]l2gw.Gateway, 1_000)
+		for i := range in {
+			in[i] = gw(fmt.Sprint("gw", i), "ps1/eth1", "ps2/eth1/5/6")
 		}
-	}
+		if _, err := s.CreateGateways(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			list, err := s.Gateways(b.Context(), store.Query{})
+			if err != nil || len(list) != len(in) {
+				b.Fatal(len(list), err)
+			}
+		}
+	})
 }

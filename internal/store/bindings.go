@@ -18,8 +18,12 @@ type BindingChange struct {
 
 // Revision returns the intent revision: it grows with every write of intent.
 func (s *Store) Revision(ctx context.Context) (int64, error) {
-	row, err := intent(ctx, s.reads)
-	return row.Revision, s.shown(ctx, err)
+	var row intentRow
+	err := s.ask(ctx, func(ctx context.Context, db bun.IDB) (err error) {
+		row, err = intent(ctx, db)
+		return err
+	})
+	return row.Revision, err
 }
 
 func intent(ctx context.Context, db bun.IDB) (row intentRow, err error) {
@@ -49,6 +53,7 @@ func (s *Store) Bindings(ctx context.Context) (revision int64, bindings []l2gw.B
 func (s *Store) ConnectionBindings(ctx context.Context, ids ...string) (map[string][]l2gw.Binding, error) {
 	bindings := make(map[string][]l2gw.Binding, len(ids))
 	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		clear(bindings)
 		for part := range slices.Chunk(ids, idsPerStatement) {
 			found, err := selectBindings(ctx, tx.NewSelect().Where("connection_id IN (?)", bun.List(part)))
 			if err != nil {
@@ -85,7 +90,7 @@ func (s *Store) Changes(ctx context.Context, since int64) (revision int64, chang
 		if err != nil {
 			return err
 		}
-		revision = row.Revision
+		revision, changes = row.Revision, nil
 		if complete = row.Trimmed <= since && since <= row.Revision; !complete {
 			return nil
 		}
@@ -212,6 +217,9 @@ func (s *Store) trim(ctx context.Context, tx bun.Tx, row intentRow) error {
 	}
 	to := row.Revision - s.keepLog
 	if _, err := tx.NewDelete().Model((*changeRow)(nil)).Where("revision <= ?", to).Exec(ctx); err != nil {
+		return err
+	}
+	if _, err := tx.NewDelete().Model((*intentWriteRow)(nil)).Where("revision <= ?", to).Exec(ctx); err != nil {
 		return err
 	}
 	_, err := tx.NewUpdate().Model((*intentRow)(nil)).Set("trimmed = ?", to).Where("id = 1").Exec(ctx)

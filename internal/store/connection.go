@@ -94,8 +94,12 @@ func insertConnection(ctx context.Context, tx bun.Tx, c *l2gw.Connection) ([]l2g
 
 // Connection returns the connection with this id. Errors: NotFound.
 func (s *Store) Connection(ctx context.Context, id string) (l2gw.Connection, error) {
-	c, err := selectConnection(ctx, s.reads, id)
-	return c, s.shown(ctx, err)
+	var c l2gw.Connection
+	err := s.ask(ctx, func(ctx context.Context, db bun.IDB) (err error) {
+		c, err = selectConnection(ctx, db, id)
+		return err
+	})
+	return c, err
 }
 
 func selectConnection(ctx context.Context, db bun.IDB, id string) (l2gw.Connection, error) {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 
+	"l2gw/test/sqlserver"
+
 	"go.uber.org/goleak"
 )
 
@@ -12,5 +14,5 @@ func TestMain(m *testing.M) {
 		writeUntilKilled()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(sqlserver.Main{M: m})
 }

@@ -40,6 +40,7 @@ func (s *Store) ownership(ctx context.Context, database *string) (map[string]l2g
 		return all[db]
 	}
 	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		clear(all)
 		var networks []ownedNetworkRow
 		var bindings []ownedBindingRow
 		one := func(q *bun.SelectQuery) *bun.SelectQuery {

@@ -17,6 +17,12 @@ type intentRow struct {
 	Trimmed       int64
 }
 
+type intentWriteRow struct {
+	bun.BaseModel `bun:"table:intent_writes"`
+	Revision      int64 `bun:",pk"`
+	Token         string
+}
+
 type gatewayRow struct {
 	bun.BaseModel `bun:"table:gateways"`
 	ID            string `bun:",pk"`

@@ -2,7 +2,7 @@ package store
 
 import (
 	"database/sql"
-	"fmt"
+	"errors"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -13,33 +13,14 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// engine is an open database of some make.
-type engine struct {
-	name    string // for messages; without secrets
-	dialect goose.Dialect
-	writes  *bun.DB
-	reads   *bun.DB
-}
-
-func open(connection string) (engine, error) {
-	scheme, rest, found := strings.Cut(connection, "://")
-	switch {
-	case !found:
-		return engine{}, fmt.Errorf("%q is not a database URL: it must look like sqlite:////var/lib/l2gw/l2gw.db", connection)
-	case scheme != "sqlite":
-		return engine{}, fmt.Errorf("database URL: the scheme %q is not supported: it must be sqlite", scheme)
-	}
-	path, ok := strings.CutPrefix(rest, "/")
-	if !ok || path == "" || path == ":memory:" {
-		return engine{}, fmt.Errorf("%q names no file: it must look like sqlite:////var/lib/l2gw/l2gw.db", connection)
-	}
-	return openSQLite(path)
-}
-
 // openSQLite opens the same file twice. SQLite has one writer at a time: with
 // one connection for it, writers queue in the process instead of failing.
 // Readers see the last commit and wait for nobody (WAL).
-func openSQLite(path string) (engine, error) {
+func openSQLite(rest string) (engine, error) {
+	path, ok := strings.CutPrefix(rest, "/")
+	if !ok || path == "" || path == ":memory:" {
+		return engine{}, errors.New("database URL: it names no file: it must look like sqlite:////var/lib/l2gw/l2gw.db")
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return engine{}, err

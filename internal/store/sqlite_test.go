@@ -33,31 +33,6 @@ func open(tb testing.TB, url string) *store.Store {
 	return s
 }
 
-func TestSQLiteKeepsTheStoresPromises(t *testing.T) {
-	testStore(t, func(tb testing.TB) *store.Store { return open(tb, sqliteURL(tb)) })
-}
-
-func TestAWrongURLIsRefusedWithAnExample(t *testing.T) {
-	for url, want := range map[string]string{
-		"":                            "must look like sqlite:////",
-		"/var/lib/l2gw.db":            "must look like sqlite:////",
-		"sqlite://":                   "names no file",
-		"sqlite:///":                  "names no file",
-		"sqlite://l2gw.db":            "names no file",
-		"sqlite:///:memory:":          "names no file",
-		"oracle://scott:tiger@h/l2gw": `scheme "oracle" is not supported`,
-		"sqlite:////nonexistent/a.db": "/nonexistent/a.db",
-	} {
-		s, err := store.Open(t.Context(), url)
-		if err == nil {
-			_ = s.Close()
-			t.Errorf("Open(%q) succeeded", url)
-		} else if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tiger") {
-			t.Errorf("Open(%q): %v; want %q and no secret", url, err, want)
-		}
-	}
-}
-
 // Two processes may have the same file open, as during a careless restart.
 func TestTwoStoresOfOneFileShareTheirWrites(t *testing.T) {
 	url := sqliteURL(t)

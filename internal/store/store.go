@@ -2,27 +2,17 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/pressly/goose/v3"
-	"github.com/uptrace/bun"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Store is one open database. It may be used by any number of goroutines.
 type Store struct {
 	// Immutable after Open.
-	writes  *bun.DB // on SQLite one connection
-	reads   *bun.DB
+	engine
 	now     func() time.Time
 	keepLog int64 // revisions that the change log keeps at least
 
@@ -37,21 +27,24 @@ type Store struct {
 //
 //	sqlite:////var/lib/l2gw/l2gw.db   an absolute path
 //	sqlite:///l2gw.db                 a path relative to the working directory
+//	postgresql://user:password@host:port/database?sslmode=verify-full
+//	mysql+pymysql://user:password@host:port/database?charset=utf8mb4&ssl_ca=/etc/ssl/ca.pem
 //
-// The file is made if it does not exist, its directory is not.
+// SQLite's file is made if it does not exist, its directory is not; a server's
+// database must exist. Several servers may open one database at the same time,
+// and upgrade it one after another. No error has the password in it.
 func Open(ctx context.Context, url string) (*Store, error) {
-	e, err := open(url)
+	e, err := open(ctx, url)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		writes:      e.writes,
-		reads:       e.reads,
+		engine:      e,
 		now:         func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 		keepLog:     10_000,
 		subscribers: map[chan struct{}]bool{},
 	}
-	if err := migrate(ctx, e.dialect, e.writes.DB); err != nil {
+	if err := migrate(ctx, &e); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", e.name, err), s.Close())
 	}
 	return s, nil
@@ -60,21 +53,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 // Close ends all connections. Later calls, and some of those under way, fail as Unavailable.
 func (s *Store) Close() error {
 	s.closed.Store(true)
-	return errors.Join(s.reads.Close(), s.writes.Close())
-}
-
-// migrate applies what the database's schema lacks; it never goes back.
-func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	_, err = p.Up(ctx)
-	return err
+	return s.close()
 }
 
 // Subscribe returns a channel that receives after writes of intent by this Store;

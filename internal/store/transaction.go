@@ -7,42 +7,142 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"l2gw"
+
 	"github.com/uptrace/bun"
 )
 
-// patience is how long a transaction is tried again while others are in its way.
-const patience = 10 * time.Second
+const (
+	// patience is how long a transaction is tried again while others are in its
+	// way, or until it is known whether its commit arrived.
+	patience = 10 * time.Second
+	// lostPatience is how long it is tried again while the server cannot be
+	// reached: connections that broke are replaced, an absence is reported.
+	lostPatience = 2 * time.Second
+	// attemptLimit bounds one attempt, against servers that accept and are silent.
+	attemptLimit = 30 * time.Second
+	// duplicates is how often another's row in the way is looked at anew.
+	duplicates = 3
+)
 
 // write runs f in a transaction that bumps the intent revision first, which
 // makes writers wait for each other, and gives f the new one. All is rolled back
 // if f fails. f runs again, from the start, if the engine refused the
-// transaction because of others.
+// transaction because of others or lost it with the connection.
+//
+// If the answer to a commit is lost, the write may be done or not; doing it again
+// could do it twice. So each leaves a token of its own beside its revision, and
+// the next attempt looks for it, after it got the lock of the intent row: the
+// lost transaction held that lock until its end, so it has ended, and the token
+// is there or will never be. If the server does not come back in time, the error
+// is Unavailable and the outcome unknown; it is never more than once.
 func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx, revision int64) error) error {
-	err := s.transact(ctx, func(ctx context.Context, tx bun.Tx) error {
+	token := newID()
+	var revision, unanswered int64 // of the current attempt; of one whose commit got no answer, or 0
+	err := s.persist(ctx, inTransaction(s.writes, s.writing, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.NewUpdate().Model((*intentRow)(nil)).Set("revision = revision + 1").Where("id = 1").Exec(ctx); err != nil {
 			return err
 		}
-		var row intentRow
-		if err := tx.NewSelect().Model(&row).Where("id = 1").Scan(ctx); err != nil {
+		row, err := intent(ctx, tx)
+		if err != nil {
 			return err
 		}
-		if err := f(ctx, tx, row.Revision); err != nil {
+		if unanswered != 0 {
+			if err := wrote(ctx, tx, row, unanswered, token); err != nil {
+				return err
+			}
+			unanswered = 0
+		}
+		revision = row.Revision
+		if _, err := tx.NewInsert().Model(&intentWriteRow{Revision: revision, Token: token}).Exec(ctx); err != nil {
+			return err
+		}
+		if err := f(ctx, tx, revision); err != nil {
 			return err
 		}
 		return s.trim(ctx, tx, row)
-	})
-	if err == nil {
+	}), func() { unanswered = revision })
+	if errors.Is(err, errDone) {
+		err = nil
+	}
+	if err == nil || unanswered != 0 {
 		s.wake()
 	}
 	return err
 }
 
-// transact runs f in a transaction of the writing side, again while others are in its way.
+// wrote returns errDone if the write with this token made the revision, and nil
+// if it did not. The transaction holds the lock of the intent row.
+func wrote(ctx context.Context, tx bun.Tx, row intentRow, revision int64, token string) error {
+	if revision <= row.Trimmed {
+		return l2gw.ServiceUnavailable("The outcome of this request", errors.New("the answer to a commit was lost, and its trace is trimmed"))
+	}
+	done, err := tx.NewSelect().Model((*intentWriteRow)(nil)).Where("revision = ? AND token = ?", revision, token).Exists(ctx)
+	if err == nil && done {
+		err = errDone
+	}
+	return err
+}
+
+// transact runs f in a transaction of the writing side, again while others are in
+// its way or connections break. It may be done twice: f must be idempotent.
 func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	return s.persist(ctx, inTransaction(s.writes, s.writing, f), nil)
+}
+
+// read runs f in a transaction that sees one moment of the database, again if the
+// connection broke: f must not add to what an earlier run of it left.
+func (s *Store) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	return s.persist(ctx, inTransaction(s.reads, s.reading, f), nil)
+}
+
+// ask is read for a single statement, which needs no transaction.
+func (s *Store) ask(ctx context.Context, f func(ctx context.Context, db bun.IDB) error) error {
+	return s.persist(ctx, func(ctx context.Context) (bool, error) { return false, f(ctx, s.reads) }, nil)
+}
+
+// try is one attempt. Sent reports whether a commit was sent, so that an error
+// leaves open whether it was done.
+type try func(ctx context.Context) (sent bool, err error)
+
+// persist tries until it succeeds, fails for good, or patience ends. Unanswered,
+// if not nil, is called when it is not known whether a commit was done.
+func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 	start := time.Now()
+	limit := lostPatience
+	seen := 0 // duplicates
 	for delay := 2 * time.Millisecond; ; delay = min(2*delay, 250*time.Millisecond) {
-		err := s.writes.RunInTx(ctx, nil, f)
-		if err == nil || !isBusy(err) || time.Since(start) > patience {
+		limited, cancel := context.WithTimeout(ctx, attemptLimit)
+		sent, err := try(limited)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		kind := faultOf(err)
+		if sent && s.remote && kind != busy {
+			kind = lost
+			if unanswered != nil {
+				unanswered()
+				limit = patience
+			}
+		}
+		again := false
+		switch kind {
+		case busy:
+			again = time.Since(start) < patience
+		case duplicate:
+			seen++
+			again = seen <= duplicates
+		case lost:
+			again = s.remote && time.Since(start) < limit
+		}
+		if !again || s.closed.Load() || ctx.Err() != nil {
+			if ctx.Err() != nil {
+				return errors.Join(ctx.Err(), err)
+			}
+			if _, ok := errors.AsType[*l2gw.Error](err); !ok && kind == lost {
+				return l2gw.ServiceUnavailable("The database", err)
+			}
 			return s.shown(ctx, err)
 		}
 		select {
@@ -53,9 +153,19 @@ func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx bun
 	}
 }
 
-// read runs f in a transaction that sees one moment of the database.
-func (s *Store) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return s.shown(ctx, s.reads.RunInTx(ctx, nil, f))
+// inTransaction tries f in a transaction.
+func inTransaction(db *bun.DB, options *sql.TxOptions, f func(context.Context, bun.Tx) error) try {
+	return func(ctx context.Context) (sent bool, err error) {
+		tx, err := db.BeginTx(ctx, options)
+		if err != nil {
+			return false, err
+		}
+		defer func() { _ = tx.Rollback() }() // nothing after a commit
+		if err := f(ctx, tx); err != nil {
+			return false, err
+		}
+		return true, tx.Commit()
+	}
 }
 
 // found tells a missing row from other failures.

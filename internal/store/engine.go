@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
+)
+
+// engine is an open database of some make.
+type engine struct {
+	name   string // for messages; without secrets
+	writes *bun.DB
+	reads  *bun.DB
+
+	// Transactions. Writes see what was committed when they got the lock of the
+	// intent row; reads see one moment.
+	writing, reading *sql.TxOptions
+
+	// remote: connections to it are lost now and then, and with them the answer to
+	// a commit.
+	remote bool
+
+	dialect goose.Dialect
+	text    string             // what a column of text needs for comparing byte by byte
+	upgrade lock.SessionLocker // or nil: one at a time upgrades the schema
+	partial bool               // each change of the schema commits by itself
+}
+
+// Limits of a server's connections.
+const (
+	readConnections    = 10
+	writeConnections   = 4 // they wait for each other anyway
+	connectTimeout     = 5 * time.Second
+	connectionIdle     = 30 * time.Second
+	connectionLifetime = 10 * time.Minute // then a balancer in between may choose anew
+	lockWait           = 10 * time.Second // then the server refuses to wait longer
+	// idleInTransaction is when the server ends a transaction whose client is
+	// silent: one that vanished must not hold the lock of the intent row for ever.
+	idleInTransaction = 20 * time.Second
+)
+
+func open(ctx context.Context, connection string) (engine, error) {
+	scheme, rest, found := strings.Cut(connection, "://")
+	if !found {
+		return engine{}, errNoURL
+	}
+	dialect, driver, _ := strings.Cut(scheme, "+")
+	switch dialect {
+	case "sqlite":
+		if driver != "" && driver != "pysqlite" {
+			break
+		}
+		return openSQLite(rest)
+	case "postgresql", "postgres", "mysql", "mariadb":
+		a, err := parseAddress(rest)
+		if err != nil {
+			return engine{}, err
+		}
+		if a.dialect = dialect; dialect == "postgres" {
+			a.dialect = "postgresql"
+		}
+		if err := a.needDatabase(); err != nil {
+			return engine{}, err
+		}
+		if strings.HasPrefix(dialect, "postgres") {
+			return openPostgreSQL(a)
+		}
+		return openMySQL(ctx, a)
+	}
+	return engine{}, fmt.Errorf("database URL: the scheme %q is not supported: it must be sqlite, postgresql, mysql or mariadb, "+
+		"the latter three with any driver such as +psycopg2 or +pymysql", scheme)
+}
+
+// pools opens both sides of a server's database. No connection is made.
+func pools(open func() *sql.DB, dialect func() schema.Dialect) (writes, reads *bun.DB) {
+	pool := func(connections int) *bun.DB {
+		db := open()
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+		db.SetConnMaxIdleTime(connectionIdle)
+		db.SetConnMaxLifetime(connectionLifetime)
+		return bun.NewDB(db, dialect())
+	}
+	return pool(writeConnections), pool(readConnections)
+}
+
+// close ends all connections.
+func (e *engine) close() error { return errors.Join(e.reads.Close(), e.writes.Close()) }
+
+// upgradeLock is a lock of the server that a session holds until it lets go or ends.
+type upgradeLock struct{ take, release string } // queries for 1, or 0 if others have it
+
+// upgradePoll is how often a server looks whether another has done the upgrade.
+const upgradePoll = 50 * time.Millisecond
+
+// SessionLock implements [lock.SessionLocker]; it waits as long as ctx lets it.
+func (l upgradeLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	for {
+		var taken sql.NullInt64
+		if err := conn.QueryRowContext(ctx, l.take).Scan(&taken); err != nil {
+			return fmt.Errorf("lock for the upgrade: %w", err)
+		}
+		if taken.Int64 == 1 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("another server holds the lock for the upgrade: %w", ctx.Err())
+		case <-time.After(upgradePoll):
+		}
+	}
+}
+
+// SessionUnlock implements [lock.SessionLocker].
+func (l upgradeLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	var released sql.NullInt64
+	return conn.QueryRowContext(ctx, l.release).Scan(&released)
+}

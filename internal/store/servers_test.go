@@ -1,0 +1,39 @@
+package store_test
+
+import (
+	"flag"
+	"testing"
+
+	"l2gw/internal/store"
+	"l2gw/test/sqlserver"
+)
+
+// engines are all that a store runs on; each returns the URL of an empty database.
+var engines = []struct {
+	name  string
+	fresh func(testing.TB) string
+}{
+	{"SQLite", sqliteURL},
+	{"PostgreSQL", func(t testing.TB) string { return sqlserver.PostgreSQL(t).Database(t) }},
+	{"MariaDB", func(t testing.TB) string { return sqlserver.MariaDB(t).Database(t) }},
+}
+
+func TestEveryEngineKeepsTheStoresPromises(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			if e.name != "SQLite" { // histories take their time on a server
+				histories := flag.Lookup("rapid.checks")
+				defer func(n string) { _ = histories.Value.Set(n) }(histories.Value.String())
+				_ = histories.Value.Set("30")
+			}
+			testStore(t, func(tb testing.TB) *store.Store { return open(tb, e.fresh(tb)) })
+		})
+	}
+}
+
+// onEach runs a benchmark on each engine.
+func onEach(b *testing.B, f func(*testing.B, *store.Store)) {
+	for _, e := range engines {
+		b.Run(e.name, func(b *testing.B) { f(b, open(b, e.fresh(b))) })
+	}
+}

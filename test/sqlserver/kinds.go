@@ -1,0 +1,97 @@
+package sqlserver
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+var postgresql = kind{
+	name:    "PostgreSQL",
+	account: "postgres",
+	create: func(s *Server) error {
+		return s.do(postgresProgram("initdb"), "--pgdata="+filepath.Join(s.dir, "data"), "--username=postgres",
+			"--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
+	},
+	command: func(s *Server) []string {
+		return []string{
+			postgresProgram("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-h", "127.0.0.1", "-p", s.port(),
+			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200",
+			"-c", "autovacuum_naptime=10s", "-c", "log_min_messages=error", "-c", "log_min_error_statement=panic",
+		}
+	},
+	socket: func(s *Server) string { return filepath.Join(s.dir, ".s.PGSQL."+s.port()) },
+	admin: func(s *Server) (*sql.DB, error) {
+		return sql.Open("pgx", fmt.Sprintf("host=%s port=%s user=postgres dbname=postgres connect_timeout=5", s.dir, s.port()))
+	},
+	grant: []string{"CREATE ROLE l2gw LOGIN PASSWORD " + quote(Password, false)},
+	make:  "CREATE DATABASE %s OWNER l2gw STRATEGY file_copy",
+	drop:  "DROP DATABASE %s WITH (FORCE)",
+	url: func(s *Server, database string) string {
+		return "postgresql+psycopg2://l2gw:" + url.QueryEscape(Password) + "@" + s.Addr + "/" + database + "?sslmode=disable"
+	},
+}
+
+// postgresProgram is the newest that is installed; Debian has it outside PATH.
+func postgresProgram(name string) string {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	best := name
+	for _, f := range found {
+		if len(f) > len(best) || len(f) == len(best) && f > best || best == name {
+			best = f
+		}
+	}
+	return best
+}
+
+var mariadb = kind{
+	name:    "MariaDB",
+	account: "mysql",
+	missing: []string{"mariadbd", "mariadb-install-db"},
+	create: func(s *Server) error {
+		return s.do("mariadb-install-db", "--no-defaults", "--datadir="+filepath.Join(s.dir, "data"),
+			"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-flush-method=nosync")
+	},
+	command: func(s *Server) []string {
+		return []string{
+			"mariadbd", "--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.Socket,
+			"--bind-address=127.0.0.1", "--port=" + s.port(), "--pid-file=" + filepath.Join(s.dir, "pid"),
+			"--skip-name-resolve", "--skip-log-bin", "--skip-slave-start", "--max-connections=200", "--performance-schema=off",
+			// A commit is handed to the kernel, not to the disk.
+			"--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=32M",
+			// What an old server's defaults were: the product must not rely on better ones.
+			"--character-set-server=latin1", "--collation-server=latin1_swedish_ci", "--sql-mode=",
+		}
+	},
+	socket: func(s *Server) string { return filepath.Join(s.dir, "sock") },
+	admin: func(s *Server) (*sql.DB, error) {
+		c := mysql.NewConfig()
+		c.User, c.Net, c.Addr, c.Logger = "root", "unix", s.Socket, &mysql.NopLogger{}
+		connector, err := mysql.NewConnector(c)
+		if err != nil {
+			return nil, err
+		}
+		return sql.OpenDB(connector), nil
+	},
+	grant: []string{
+		"CREATE USER l2gw@'%' IDENTIFIED BY " + quote(Password, true),
+		"GRANT ALL ON `l2gw\\_%`.* TO l2gw@'%'",
+	},
+	make: "CREATE DATABASE %s",
+	drop: "DROP DATABASE %s",
+	url: func(s *Server, database string) string {
+		return "mysql+pymysql://l2gw:" + url.QueryEscape(Password) + "@" + s.Addr + "/" + database + "?charset=utf8"
+	},
+}
+
+func quote(text string, backslash bool) string {
+	if backslash {
+		text = strings.ReplaceAll(text, `\`, `\\`)
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
+}

@@ -1,0 +1,334 @@
+package sqlserver
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Password is what the user l2gw logs in with. It has what URLs must escape.
+const Password = `p@ss/w:rd#?%+'"\`
+
+// Server is one database server. Its methods may be called from one goroutine at a time.
+type Server struct {
+	// Immutable after the start.
+	Addr   string // host:port
+	Socket string // path of the unix socket
+
+	kind    kind
+	dir     string
+	account *syscall.Credential // nil: the test's own
+
+	process *os.Process
+	done    chan struct{} // closed when the process is gone
+	log     *os.File
+	admin   *sql.DB
+}
+
+// kind is what differs between the two.
+type kind struct {
+	name    string
+	account string   // of the operating system
+	missing []string // programs that it needs
+	create  func(*Server) error
+	command func(*Server) []string
+	socket  func(*Server) string
+	admin   func(*Server) (*sql.DB, error)
+	grant   []string // makes the user l2gw
+	make    string   // makes a database named %s
+	drop    string
+	url     func(s *Server, database string) string
+}
+
+var (
+	mu       sync.Mutex
+	running  = map[string]*Server{}
+	database atomic.Int64
+)
+
+// PostgreSQL returns this process's PostgreSQL server.
+func PostgreSQL(t testing.TB) *Server { t.Helper(); return shared(t, postgresql) }
+
+// MariaDB returns this process's MariaDB server.
+func MariaDB(t testing.TB) *Server { t.Helper(); return shared(t, mariadb) }
+
+func shared(t testing.TB, k kind) *Server {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	if s := running[k.name]; s != nil {
+		return s
+	}
+	s, err := start(k)
+	if err != nil {
+		t.Fatalf("%s: %v", k.name, err)
+	}
+	running[k.name] = s
+	return s
+}
+
+// Main is a testing.M whose Run stops the servers at the end.
+type Main struct{ *testing.M }
+
+// Run runs the tests, then stops all servers and removes their folders.
+func (m Main) Run() int {
+	code := m.M.Run()
+	mu.Lock()
+	defer mu.Unlock()
+	for name, s := range running {
+		s.remove()
+		delete(running, name)
+	}
+	return code
+}
+
+const folders = "l2gw-sql-"
+
+func start(k kind) (s *Server, err error) {
+	for _, program := range k.missing {
+		if _, err := exec.LookPath(program); err != nil {
+			return nil, fmt.Errorf("%s is needed: run `make deps` (%w)", program, err)
+		}
+	}
+	removeLeftovers()
+	s = &Server{kind: k, Addr: freeAddr()}
+	if s.dir, err = os.MkdirTemp("", folders); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.remove()
+		}
+	}()
+	if s.log, err = os.Create(filepath.Join(s.dir, "log")); err != nil {
+		return s, err
+	}
+	// Held as long as this process lives: who can take it may remove the folder.
+	if err := syscall.Flock(int(s.log.Fd()), syscall.LOCK_EX); err != nil {
+		return s, err
+	}
+	if os.Geteuid() == 0 {
+		if s.account, err = credential(k.account); err != nil {
+			return s, err
+		}
+		if err := os.Chown(s.dir, int(s.account.Uid), int(s.account.Gid)); err != nil {
+			return s, err
+		}
+	}
+	s.Socket = k.socket(s)
+	if err := k.create(s); err != nil {
+		return s, err
+	}
+	if err := s.run(); err != nil {
+		return s, err
+	}
+	for _, statement := range k.grant {
+		if _, err := s.admin.Exec(statement); err != nil {
+			return s, fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return s, nil
+}
+
+// Database makes an empty database and returns its URL. It is dropped at the end
+// of the test.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("l2gw_%d", database.Add(1))
+	if _, err := s.admin.ExecContext(t.Context(), fmt.Sprintf(s.kind.make, name)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := s.admin.Exec(fmt.Sprintf(s.kind.drop, name)); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.kind.url(s, name)
+}
+
+// Admin is a connection of the administrator.
+func (s *Server) Admin() *sql.DB { return s.admin }
+
+// Kill ends the server as a crash would (SIGKILL) and waits until it is gone.
+func (s *Server) Kill() {
+	if s.process != nil {
+		_ = s.process.Kill()
+		<-s.done
+	}
+}
+
+// Signal sends a signal, such as SIGSTOP.
+func (s *Server) Signal(sig syscall.Signal) { _ = s.process.Signal(sig) }
+
+// Run starts the server after [Server.Kill] and waits until it answers.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatalf("%s: %v", s.kind.name, err)
+	}
+}
+
+// run starts the server on its data folder. A server that was killed may leave
+// children that hold the folder for a moment; then it is tried again.
+func (s *Server) run() error {
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		if err := s.spawn(); err != nil {
+			return err
+		}
+		err := s.ready(deadline)
+		if err == nil {
+			return nil
+		}
+		s.Kill()
+		if time.Now().After(deadline) {
+			out, _ := os.ReadFile(s.log.Name())
+			return fmt.Errorf("it does not answer: %w\n%s", err, out[max(0, len(out)-4000):])
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// spawn starts the process from a thread that lives as long as it, because the
+// kernel's signal at the parent's death is about the parent's thread.
+func (s *Server) spawn() error {
+	args := s.kind.command(s)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = s.log, s.log, s.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME=" + s.dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error)
+	s.done = make(chan struct{})
+	go func(done chan struct{}) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+		close(done)
+	}(s.done)
+	if err := <-started; err != nil {
+		return err
+	}
+	s.process = cmd.Process
+	return nil
+}
+
+func (s *Server) ready(deadline time.Time) error {
+	if s.admin == nil {
+		var err error
+		if s.admin, err = s.kind.admin(s); err != nil {
+			return err
+		}
+		s.admin.SetMaxIdleConns(1)
+	}
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		err := s.admin.PingContext(ctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("it ended: %w", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Server) remove() {
+	if s.admin != nil {
+		_ = s.admin.Close()
+	}
+	s.Kill()
+	// Children of PostgreSQL see a moment later that they are orphans.
+	for range 100 {
+		if os.RemoveAll(s.dir) == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if s.log != nil {
+		s.log.Close()
+	}
+}
+
+// removeLeftovers removes the folders of tests that died.
+func removeLeftovers() {
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), folders+"*"))
+	for _, dir := range old {
+		f, err := os.Open(filepath.Join(dir, "log"))
+		if err != nil {
+			continue // another test makes it just now
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			os.RemoveAll(dir)
+		}
+		f.Close()
+	}
+}
+
+// do runs a program to its end as the server's user.
+func (s *Server) do(args ...string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME=" + s.dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, &out)
+	}
+	return nil
+}
+
+func credential(name string) (*syscall.Credential, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, fmt.Errorf("run `make deps`: %w", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// freeAddr finds a port of 127.0.0.1 that nobody listens on.
+func freeAddr() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *Server) port() string {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	return port
+}

@@ -1,0 +1,61 @@
+package sqlserver
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(Main{m}) }
+
+func TestACommitSurvivesKillingTheServer(t *testing.T) {
+	for _, start := range []func(testing.TB) *Server{PostgreSQL, MariaDB} {
+		s := start(t)
+		t.Run(s.kind.name, func(t *testing.T) {
+			s.Database(t)
+			name := fmt.Sprint("l2gw_", database.Load())
+			table := map[string]string{"PostgreSQL": "kept", "MariaDB": name + ".kept"}[s.kind.name]
+			for _, q := range []string{"CREATE TABLE " + table + " (id INTEGER PRIMARY KEY)", "INSERT INTO " + table + " VALUES (7)"} {
+				if _, err := s.admin.Exec(q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Kill()
+			if err := s.admin.Ping(); err == nil {
+				t.Fatal("it answers after its death")
+			}
+			s.Run(t)
+			var id int
+			if err := s.admin.QueryRow("SELECT id FROM " + table).Scan(&id); err != nil || id != 7 {
+				t.Fatalf("%d, %v", id, err)
+			}
+			if start(t) != s {
+				t.Fatal("a second server was started")
+			}
+			info, err := os.Stat(s.Socket)
+			if err != nil || info.Mode()&os.ModeSocket == 0 {
+				t.Fatalf("%v: %v", s.Socket, err)
+			}
+		})
+	}
+}
+
+func TestFoldersOfTestsThatDiedAreRemoved(t *testing.T) {
+	dir, err := os.MkdirTemp("", folders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/log", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	live := PostgreSQL(t)
+	removeLeftovers()
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the old one: %v", err)
+	}
+	if _, err := os.Stat(live.dir); err != nil {
+		t.Errorf("the one in use: %v", err)
+	}
+}
