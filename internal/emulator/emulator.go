@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"l2gw/ovsdb"
 )
@@ -119,8 +120,8 @@ func (e *Emulator) Server() *ovsdb.Server {
 // Close switches it off; clients are dropped, and all of its goroutines have
 // ended when it returns.
 func (e *Emulator) Close() error {
+	e.stop() // before off, which ends the context that it waits for
 	e.off()
-	e.stop()
 	e.wg.Wait()
 	return nil
 }
@@ -212,11 +213,21 @@ func (e *Emulator) shutDown() {
 func (e *Emulator) accept(ctx context.Context) {
 	for {
 		c, err := e.listener.Accept()
-		if err != nil {
-			if ctx.Err() == nil {
-				e.log.Error("the emulated switch does not listen any more", "error", err)
+		if ctx.Err() != nil {
+			if err == nil {
+				_ = c.Close()
 			}
 			return
+		}
+		if err != nil { // such as too many open files: it may pass
+			e.log.Error("the emulated switch cannot accept a client", "error", err)
+			pause := time.NewTimer(100 * time.Millisecond)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
+			pause.Stop()
+			continue
 		}
 		server := e.Server()
 		e.wg.Add(1)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -303,5 +304,45 @@ func TestASwitchGoesOffWithItsContext(t *testing.T) {
 	e.Close()
 	if err := e.Wipe(); !errors.Is(err, ErrClosed) {
 		t.Error(fmt.Errorf("Wipe after the end: %w", err))
+	}
+}
+
+// flaky is a listener whose first Accept fails as with too many open files.
+type flaky struct {
+	net.Listener
+	failed bool
+}
+
+func (f *flaky) Accept() (net.Conn, error) {
+	if !f.failed {
+		f.failed = true
+		return nil, syscall.EMFILE
+	}
+	return f.Listener.Accept()
+}
+
+func TestASwitchGoesOnListeningAfterAFailureThatPasses(t *testing.T) {
+	e := start(t, Options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &Emulator{log: e.log, listener: &flaky{Listener: l}, server: e.Server()}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer other.wg.Wait()
+	defer l.Close()
+	defer cancel()
+	other.wg.Go(func() { other.accept(ctx) })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, `{"method":"echo","params":[],"id":1}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
 	}
 }
