@@ -337,12 +337,12 @@ func TestASocketThatNobodyListensOnIsReplaced(t *testing.T) {
 }
 
 func TestIPv6IsSpokenBothWays(t *testing.T) {
-	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
 		t.Logf("nothing is tested: this machine has no ::1 (%v)", err)
 		return
-	} else {
-		l.Close()
 	}
+	l.Close()
 	switches, controllers := newAuthority(t, "switch CA"), newAuthority(t, "controller CA")
 	files, ours := switches.issue("switch", controllers.ca), controllers.issue("controller", switches.ca)
 	conf, err := ours.Server()

@@ -156,7 +156,7 @@ func (p *planner) ports() *ports {
 
 // readRoom finds out how many more MACs the switch takes.
 func (p *planner) readRoom() {
-	p.room = int(^uint(0) >> 1)
+	p.room = math.MaxInt
 	macs := p.snap.Table(tableUcastRemote)
 	limit := int64(p.intent.Options.MaxMACs)
 	if macs != nil && (limit == 0 || macs.Layout().Table.MaxRows < limit) {
