@@ -147,7 +147,7 @@ func TestAFilterInAnUnusualFormIsStillAFilter(t *testing.T) {
 }
 
 func TestAQueryThatCannotBeAnsweredIsRefused(t *testing.T) {
-	w, id := listWorld(t)
+	w, _ := listWorld(t)
 	for query, want := range map[string][2]string{
 		"?limit=abc":                            {"BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not 'abc'."},
 		"?limit=-1":                             {"BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '-1'."},
@@ -161,7 +161,6 @@ func TestAQueryThatCannotBeAnsweredIsRefused(t *testing.T) {
 	} {
 		w.refused(400, want[0], want[1], "GET", "/v2.0/l2-gateways"+query, "")
 	}
-	_ = id
 }
 
 func TestAFilterMayHaveThousandsOfValues(t *testing.T) {
