@@ -233,8 +233,9 @@ func explain(err error, files ovsdb.TLSFiles) string {
 		hint = "it does not speak TLS: its Manager target must be ssl, not tcp"
 	case strings.Contains(text, "unsupported versions"):
 		hint = "it must speak TLS 1.2 or 1.3"
-	case strings.Contains(text, "remote error"):
-		hint = "it does not take our certificate: its --ca-cert must have the authority that signed --certificate (" + files.Certificate + ")"
+	case strings.Contains(text, "remote error"), strings.Contains(text, "bad record MAC"):
+		// OpenSSL tells of it before it switches to the keys of TLS 1.3, so that it cannot be read.
+		hint = "it seems not to take our certificate: its --ca-cert must have the authority that signed --certificate (" + files.Certificate + ")"
 	default:
 		return text
 	}

@@ -81,6 +81,15 @@ type Product struct {
 // ("name:host:port"), or with an emulated switch if there are none.
 func Start(t testing.TB, inventory string, databases ...string) *Product {
 	t.Helper()
+	if len(databases) == 0 {
+		return StartWith(t, inventory)
+	}
+	return StartWith(t, inventory, "--ovsdb-hosts", strings.Join(databases, ","))
+}
+
+// StartWith writes the inventory and runs the product with these further options.
+func StartWith(t testing.TB, inventory string, args ...string) *Product {
+	t.Helper()
 	dir := t.TempDir()
 	p := &Product{
 		Data: filepath.Join(dir, "data"), Inventory: filepath.Join(dir, "inventory.yaml"),
@@ -88,9 +97,7 @@ func Start(t testing.TB, inventory string, databases ...string) *Product {
 	}
 	p.URL = "http://" + p.listen
 	p.args = []string{"standalone", "--listen", p.listen, "--data", p.Data, "--inventory", p.Inventory}
-	if len(databases) > 0 {
-		p.args = append(p.args, "--ovsdb-hosts", strings.Join(databases, ","))
-	}
+	p.args = append(p.args, args...)
 	p.WriteInventory(inventory)
 	t.Cleanup(func() {
 		p.Kill()
