@@ -185,7 +185,9 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 		if err == nil {
 			err = missed(s.txn, results)
 		}
-		d.meter.Transaction(resultOf(err), len(s.txn.Ops), d.now().Sub(s.at))
+		took := d.now().Sub(s.at)
+		d.meter.Transaction(resultOf(err), len(s.txn.Ops), took)
+		d.logTransaction(ctx, s.txn, err, took)
 		var te *ovsdb.TransactError
 		if errors.As(err, &te) && isRefusal(te) {
 			err = &refusedError{s.txn, te}

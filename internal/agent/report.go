@@ -23,6 +23,7 @@ type told struct {
 	learnedDue bool
 	full       bool // the next Learned replaces all before
 	bindings   map[l2gw.BindingKey]fabric.BindingResult
+	logged     map[l2gw.BindingKey]fabric.BindingResult // which is told to the log alone, and once
 	networks   map[string]fabric.NetworkResult
 }
 
@@ -31,6 +32,7 @@ func newTold() told {
 		stateDue: true, full: true,
 		learned:  map[fabric.LearnedKey]l2gw.Learned{},
 		bindings: map[l2gw.BindingKey]fabric.BindingResult{},
+		logged:   map[l2gw.BindingKey]fabric.BindingResult{},
 		networks: map[string]fabric.NetworkResult{},
 	}
 }
@@ -173,6 +175,7 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 			m.Bindings = append(m.Bindings, r)
 		}
 	}
+	d.logBindings(m.Bindings)
 	for id, v := range plan.Networks {
 		r := fabric.NetworkResult{NetworkID: id, Status: v.Status, Reason: v.Reason}
 		if seg := d.replica.Segments[id]; seg != nil {
@@ -183,15 +186,18 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 		}
 		// A new version alone is no news: hosts come and go all the time.
 		if old, ok := d.told.networks[id]; !ok || old.Status != r.Status || old.Reason != r.Reason || !scopeIsMACs(scope) {
+			d.logNetwork(r, old)
 			d.told.networks[id] = r
 			m.Networks = append(m.Networks, r)
 		}
 	}
 	if !scopeIsMACs(scope) {
-		maps.DeleteFunc(d.told.bindings, func(k l2gw.BindingKey, _ fabric.BindingResult) bool {
+		unwanted := func(k l2gw.BindingKey, _ fabric.BindingResult) bool {
 			_, wanted := d.replica.Bindings[k]
 			return !wanted
-		})
+		}
+		maps.DeleteFunc(d.told.bindings, unwanted)
+		maps.DeleteFunc(d.told.logged, unwanted)
 	}
 	if len(m.Bindings)+len(m.Networks)+len(m.Gone.Networks)+len(m.Gone.Bindings) > 0 {
 		d.outbox = append(d.outbox, m)

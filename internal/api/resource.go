@@ -133,6 +133,7 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 	if err != nil {
 		return answer{}, err
 	}
+	e.logMade(r.Context(), made)
 	if !bulk {
 		return answer{http.StatusCreated, object{{e.name, e.attributes.render(&made[0], nil)}}}, nil
 	}
@@ -141,6 +142,17 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 		list[i] = e.attributes.render(&made[i], nil)
 	}
 	return answer{http.StatusCreated, object{{e.collection, list}}}, nil
+}
+
+// logMade joins the request to what it made: the ids appear in the logs of what
+// is done for them. Of other requests the path tells.
+func (e endpoint[T]) logMade(ctx context.Context, made []T) {
+	const most = 50
+	var ids []string
+	for i := range made[:min(len(made), most)] {
+		ids = append(ids, e.id(&made[i]))
+	}
+	e.Logger.InfoContext(ctx, "created", "resource", e.name, "count", len(made), "ids", ids, "request_id", requestID(ctx))
 }
 
 func (e endpoint[T]) serveShow(_ http.ResponseWriter, r *http.Request) (answer, error) {

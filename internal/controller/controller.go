@@ -195,5 +195,9 @@ func (c *Controller) changeIntent(ctx context.Context, revision int64, changes [
 		c.state.revision = revision
 		c.state.intentRead = true
 	})
+	for _, ch := range changes {
+		c.log.Debug("a binding is wanted otherwise", "connection_id", ch.ConnectionID, "network_id", ch.NetworkID,
+			"device", ch.Device, "interface", ch.Interface, "vlan", ch.VLAN, "wanted", ch.Set, "revision", ch.Revision)
+	}
 	c.place(ctx, keys)
 }

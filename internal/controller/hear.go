@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -147,6 +148,7 @@ func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Appl
 		})
 		return
 	}
+	c.logRemoved(ctx, d.name, gone.Bindings)
 	c.locked(func() {
 		for id := range gone.Networks {
 			delete(d.owned.Networks, id)
@@ -178,4 +180,20 @@ func (d *database) noLonger(gone l2gw.Ownership, seen l2gw.Version) l2gw.Ownersh
 		}
 	}
 	return out
+}
+
+// maxLines is how many bindings that are gone together are logged one by one.
+const maxLines = 50
+
+// logRemoved tells of the bindings that a switch has let go of.
+func (c *Controller) logRemoved(ctx context.Context, database string, gone map[l2gw.BindingKey]string) {
+	level := slog.LevelInfo
+	if len(gone) > maxLines {
+		c.log.Info("the switch has let go of bindings", "database", database, "bindings", len(gone))
+		level = slog.LevelDebug
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(gone), compareKeys) {
+		c.log.Log(ctx, level, "the switch has let go of a binding", "database", database, "network_id", gone[k],
+			"device", k.Device, "interface", k.Interface, "vlan", k.VLAN)
+	}
 }

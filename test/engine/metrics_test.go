@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -181,12 +182,15 @@ func TestTheMetricsTellOfRowsThatASwitchRefuses(t *testing.T) {
 		t.Errorf("/readyz: %d %v", status, reasons)
 	}
 
+	logged(t, p, "the rows of a network are not as they should be", "database=tor", "network_id="+netB, b, "the switch refuses")
+
 	// The other network makes room.
 	p.Disconnect(a)
 	p.WaitStatus(b, "ACTIVE")
 	waitMetrics(t, p, map[string]float64{
 		ofTor("refused_rows"): 0, ofTor("in_sync"): 1, `l2gw_bindings{status="ACTIVE"}`: 1,
 	})
+	logged(t, p, "the rows of a network are as they should be again", "network_id="+netB, b)
 }
 
 func TestTheMetricsTellWhoHoldsTheLock(t *testing.T) {
@@ -253,4 +257,41 @@ func TestTheMetricsOfARunningProcessAreNamedAsPrometheusWantsThem(t *testing.T) 
 	for _, x := range problems {
 		t.Errorf("%s: %s", x.Metric, x.Text)
 	}
+}
+
+// logged waits until a line of the log has all of this, and returns it.
+func logged(t testing.TB, p *product.Product, all ...string) (found string) {
+	t.Helper()
+	product.Eventually(t, "the log tells of it", func() error {
+		for line := range strings.Lines(p.Log()) {
+			if !slices.ContainsFunc(all, func(s string) bool { return !strings.Contains(line, s) }) {
+				found = line
+				return nil
+			}
+		}
+		return fmt.Errorf("no line with %q", all)
+	})
+	return found
+}
+
+func TestAChangeIsFollowedInTheLogFromTheRequestIntoTheSwitchAndOut(t *testing.T) {
+	s := twoSwitches(t)
+	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	_, connection := connectA(t, p)
+	made := logged(t, p, "msg=created", "resource=l2_gateway_connection", connection)
+	_, request, ok := strings.Cut(strings.TrimSpace(made), "request_id=")
+	if !ok {
+		t.Fatalf("no request id in %q", made)
+	}
+	logged(t, p, "msg=request", "method=POST", "request_id="+request)
+	where := []string{"database=tor", "network_id=" + netA, "device=ps1", "interface=eth1", "vlan=100"}
+	logged(t, p, append(where, "level=INFO", "the switch holds a binding", "connection_id="+connection, "status=ACTIVE")...)
+	p.Disconnect(connection)
+	logged(t, p, "msg=request", "method=DELETE", "path=/v2.0/l2-gateway-connections/"+connection)
+	logged(t, p, append(where, "level=INFO", "the switch has let go of a binding")...)
+
+	// A port that is not there.
+	gw := p.CreateGateway("gw-x", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth9"}}})
+	c := p.Connect(gw, netB, "200")
+	logged(t, p, "level=WARN", "a binding is not as it should be", "connection_id="+c, "interface=eth9", "status=DOWN", "port eth9 is not on switch ps1")
 }
