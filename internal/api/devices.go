@@ -164,9 +164,14 @@ func (s *server) deviceMACs(_ http.ResponseWriter, r *http.Request) (answer, err
 	for i := range shown {
 		list[i] = macAttributes.render(&shown[i], query["fields"])
 	}
-	return answer{http.StatusOK, object{{"macs", list}}}, nil
+	body := object{{"macs", list}}
+	if links := p.links(s.selfURL(r), r.URL.RawQuery, len(shown), func(i int) string { return macID(&shown[i]) }); links != nil {
+		body = append(body, member{"macs_links", links})
+	}
+	return answer{http.StatusOK, body}, nil
 }
 
+// macID marks where a page of MACs ends.
 func macID(m *l2gw.MACEntry) string {
 	return fmt.Sprintf("%s/%s/%s", m.NetworkID, m.MAC, m.Origin)
 }

@@ -2,8 +2,11 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"l2gw"
 )
 
 // names lists the names that a query of the gateways shows.
@@ -120,6 +123,31 @@ func TestLinksLeadThroughAllPagesAndBack(t *testing.T) {
 	}
 	if got := links("/v2.0/l2-gateways"); len(got) != 0 {
 		t.Errorf("a whole list has the links %v", got)
+	}
+}
+
+func TestLinksLeadThroughTheMACsOfADevice(t *testing.T) {
+	w := newWorld(t)
+	var want, got []string
+	for i := range 5 {
+		mac := l2gw.MAC{0xfa, 0x16, 0x3e, 0, 0, byte(i)}
+		w.ctl.macs = append(w.ctl.macs, l2gw.MACEntry{NetworkID: net1, Host: l2gw.Host{MAC: mac}, Origin: l2gw.MACLearned})
+		want = append(want, mac.String())
+	}
+	for next := "/v2.0/l2-gateway-devices/ps1/macs?limit=2"; next != "" && len(got) <= len(want); {
+		body := w.do(200, "GET", next, "")
+		next = ""
+		for _, m := range body["macs"].([]any) {
+			got = append(got, m.(map[string]any)["mac_address"].(string))
+		}
+		for _, l := range body["macs_links"].([]any) {
+			if link := l.(map[string]any); link["rel"] == "next" {
+				next = strings.TrimPrefix(link["href"].(string), "http://127.0.0.1:9696")
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the pages have %q, want %q", got, want)
 	}
 }
 
