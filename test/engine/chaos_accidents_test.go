@@ -80,6 +80,34 @@ func (c *chaos) editInventory() {
 	c.p.WriteInventory(v.yaml())
 }
 
+// blinkNetwork takes a network out of the inventory and puts it back; now and
+// then a switch is away meanwhile, and hears of neither.
+func (c *chaos) blinkNetwork() {
+	id := pickKey(c, c.world.inventory.networks)
+	n := c.world.inventory.networks[id]
+	c.Logf("network %s blinks", id)
+	i := c.rng.IntN(2 * len(c.servers))
+	away := i < len(c.servers) && c.up[i]
+	if away {
+		c.servers[i].Kill()
+		c.up[i] = false
+	}
+	for _, gone := range []bool{true, false} {
+		n.gone = gone
+		c.world.inventory.networks[id] = n
+		c.p.WriteInventory(c.world.inventory.yaml())
+		c.p.Eventually("the product has read it", func() error {
+			if status, _, err := c.call(request{method: "GET", path: "/v2.0/networks/" + id}); err != nil || (status == 404) != gone {
+				return fmt.Errorf("%d %w", status, err)
+			}
+			return nil
+		})
+	}
+	if away {
+		c.bringUp(i)
+	}
+}
+
 // upDatabase picks a database whose server can be spoken to; false if there is none.
 func (c *chaos) upDatabase() (int, bool) {
 	var up []int
@@ -302,7 +330,7 @@ func (c *chaos) breakSwitch() {
 		c.bringUp(i)
 		return
 	}
-	switch kind := c.rng.IntN(10); {
+	switch kind := c.rng.IntN(12); {
 	case kind < 2:
 		c.Logf("db%d is killed and starts again", i)
 		s.Kill()
