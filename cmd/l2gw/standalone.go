@@ -142,6 +142,7 @@ func (s *standalone) run(ctx context.Context) error {
 		Handler:           watchable(calls, figures, readiness(st, ctl), log),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      90 * time.Second, // more than a comparison of a switch may take
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

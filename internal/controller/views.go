@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -75,10 +76,10 @@ func (c *Controller) MACs(device string) ([]l2gw.MACEntry, bool) {
 	if d == nil {
 		return nil, false
 	}
-	own := map[string]bool{} // tunnel IPs of the database
+	own := map[netip.Addr]bool{} // tunnel IPs of the database
 	for _, dev := range d.observed.Devices {
 		for _, ip := range dev.TunnelIPs {
-			own[ip.String()] = true
+			own[ip] = true
 		}
 	}
 	networks := map[string]bool{}
@@ -94,7 +95,7 @@ func (c *Controller) MACs(device string) ([]l2gw.MACEntry, bool) {
 			continue
 		}
 		for h := range n.merged.Hosts.Values() {
-			if !own[h.VTEP.String()] {
+			if !own[h.VTEP] {
 				all = append(all, l2gw.MACEntry{NetworkID: id, Host: h, Origin: l2gw.MACProgrammed})
 			}
 		}
