@@ -474,3 +474,18 @@ func TestASessionIsOfUseWithoutAClient(t *testing.T) {
 		t.Errorf("locks %v, want %v", locks, want)
 	}
 }
+
+// A null character in the name of a network once ended the session, again and again.
+func TestANullCharacterDoesNotEndTheSession(t *testing.T) {
+	d := ovsdbd.Start(t, ovsdbd.Options{})
+	c := runClient(t, clientOptions(t, "unix:"+d.Socket, nil))
+	waitSynced(t, c, 1)
+	if _, err := c.Transact(testContext(t), insertSwitch("a\x00b", 1)); err != nil {
+		t.Fatal(err)
+	}
+	for r := range c.Snapshot().Table("Logical_Switch").All() {
+		if r.Str("name") != "a\uFFFDb" {
+			t.Errorf("the name is %q", r.Str("name"))
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -73,11 +74,12 @@ func appendReal(b []byte, f float64) []byte {
 }
 
 // appendString writes a JSON string. Bytes that are not UTF-8 become U+FFFD:
-// OVSDB strings are UTF-8 (RFC 7047 §3.1).
+// OVSDB strings are UTF-8 (RFC 7047 §3.1). So do null characters, for which
+// ovsdb-server would end the session.
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			j, _ := json.Marshal(s) // a string can always be marshalled
+			j, _ := json.Marshal(strings.ReplaceAll(s, "\x00", "\uFFFD")) // a string can always be marshalled
 			return append(b, j...)
 		}
 	}

@@ -3,6 +3,7 @@ package vtep
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"l2gw"
 	"l2gw/ovsdb"
@@ -81,7 +82,7 @@ func (n *network) subject() Subject { return Subject{Network: n.id} }
 func (p *planner) wantedColumns(n *network) []ovsdb.Cell {
 	var cells []ovsdb.Cell
 	if l := p.snap.Table(tableLogicalSwitch).Layout(); l.Has("description") && n.seg.Name != "" {
-		cells = append(cells, ovsdb.Cell{Column: "description", Value: n.seg.Name})
+		cells = append(cells, ovsdb.Cell{Column: "description", Value: writable(n.seg.Name)})
 	}
 	if p.caps.ReplicationMode {
 		mode := serviceNode
@@ -91,6 +92,17 @@ func (p *planner) wantedColumns(n *network) []ovsdb.Cell {
 		cells = append(cells, ovsdb.Cell{Column: "replication_mode", Value: ovsdb.NewSet(mode)})
 	}
 	return cells
+}
+
+// writable is a text as it will be read back: OVSDB strings are UTF-8 without
+// null characters (RFC 7047 §3.1), and what never comes to be equal would be written for ever.
+func writable(text string) string {
+	return strings.Map(func(r rune) rune { // each byte that is no UTF-8 is a RuneError
+		if r == 0 {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
 
 // writeLogicalSwitch makes the logical switch or mends its columns. When it is

@@ -217,3 +217,28 @@ func TestPlansMakeTheRealServerRightWhileAnotherConnectionWatchesEachCommit(t *t
 		worlds.Example(seed).try(t, now, old)
 	}
 }
+
+// What cannot be written as it is would be found different at each look.
+func TestANameThatNoServerTakesAsItIsIsWrittenOnce(t *testing.T) {
+	schema := vtepSchema(t)
+	s := realServer(t, schema)
+	m := twoSwitches(t, schema)
+	s.load(t, m)
+	seg := segment("net-a", 5001, host(1, cn1))
+	seg.Name = "a\x00b\xff\xfe\u00e9"
+	in := newIntent(seg)
+	in.bind("ps1", "eth1", 100, "net-a")
+	for range 3 {
+		snap := s.writer.Snapshot()
+		plan := MakePlan(snap, Probe(snap.Schema, snap), in, all, nil)
+		if plan.InSync() {
+			return
+		}
+		for _, txn := range plan.Txns {
+			if _, err := s.writer.Transact(t.Context(), txn.Ops...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Error("it is written again and again")
+}
