@@ -163,12 +163,9 @@ func lost(reason error) error { return fmt.Errorf("%w: %w", ErrConnectionLost, r
 // is returned as *Error; result, if not nil, is filled by encoding/json. When
 // ctx ends first the session goes on, and the answer is dropped when it comes.
 func (c *Conn) Call(ctx context.Context, method string, params, result any) error {
-	text, err := json.Marshal(params)
+	text, err := marshalParams(method, params)
 	if err != nil {
-		return fmt.Errorf("%s: parameters: %w", method, err)
-	}
-	if string(text) == "null" {
-		text = []byte("[]")
+		return err
 	}
 	raw, err := c.callRaw(ctx, method, text)
 	if err != nil || result == nil {
@@ -178,6 +175,18 @@ func (c *Conn) Call(ctx context.Context, method string, params, result any) erro
 		return fmt.Errorf("%s: result: %w", method, err)
 	}
 	return nil
+}
+
+// marshalParams writes parameters, nil as none.
+func marshalParams(method string, params any) ([]byte, error) {
+	text, err := json.Marshal(params)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: parameters: %w", method, err)
+	case string(text) == "null":
+		return []byte("[]"), nil
+	}
+	return text, nil
 }
 
 func (c *Conn) callRaw(ctx context.Context, method string, params []byte) (jsontext.Value, error) {
@@ -259,9 +268,9 @@ func (c *Conn) wakeWriter() {
 // Notify queues a notification: a message that has no answer. It does not wait
 // for room, and fails while very much is queued.
 func (c *Conn) Notify(method string, params any) error {
-	text, err := json.Marshal(params)
+	text, err := marshalParams(method, params)
 	if err != nil {
-		return fmt.Errorf("%s: parameters: %w", method, err)
+		return err
 	}
 	b := append([]byte(`{"id":null,"method":`), appendString(nil, method)...)
 	b = append(append(append(b, `,"params":`...), text...), '}')

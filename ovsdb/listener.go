@@ -43,7 +43,8 @@ type Listener struct {
 	opts ListenOptions
 	log  *slog.Logger
 	l    net.Listener
-	tls  *tls.Config // or nil
+	tls  *tls.Config     // or nil
+	done <-chan struct{} // closed by Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
@@ -84,7 +85,7 @@ func Listen(endpoint string, opts ListenOptions) (*Listener, error) {
 		opts.HandshakeTimeout = 10 * time.Second
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	l := &Listener{opts: opts, log: opts.Logger, l: nl, stop: stop, slots: make(map[string]*slot)}
+	l := &Listener{opts: opts, log: opts.Logger, l: nl, done: ctx.Done(), stop: stop, slots: make(map[string]*slot)}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -129,7 +130,7 @@ func removeStaleSocket(path string) {
 func (l *Listener) Addr() net.Addr { return l.l.Addr() }
 
 // Close stops listening and closes the connections that nobody has taken; those
-// given out stay.
+// given out stay. Who waits in Connect gets ErrClosed.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -160,6 +161,8 @@ func (d *dialIn) Connect(ctx context.Context) (net.Conn, error) {
 	for {
 		select {
 		case <-d.s.arrived:
+		case <-d.l.done:
+			return nil, fmt.Errorf("the listener on %s: %w", d.l.Addr(), ErrClosed)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -307,7 +307,15 @@ func TestAListenerLeavesNothingBehind(t *testing.T) {
 	if _, err := l.Database("other").Connect(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	waits := make(chan error)
+	go func() {
+		_, err := l.Database("other").Connect(context.Background())
+		waits <- err
+	}()
 	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-waits; !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }

@@ -90,6 +90,10 @@ func NewServer(opts ServerOptions) (*Server, error) {
 // Serve accepts clients until the listener fails, ctx ends or the server is
 // closed, and closes the listener. It returns nil in the latter two cases.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	return s.accept(ctx, l, s.opts.InactivityProbe)
+}
+
+func (s *Server) accept(ctx context.Context, l net.Listener, probe time.Duration) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -112,7 +116,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
-			s.start(func() { _ = s.ServeConn(ctx, c) }, func() { c.Close() })
+			s.start(func() { _ = s.serve(ctx, c, probeOf(c, probe)) }, func() { c.Close() })
 		case ctx.Err() != nil || s.ctx.Err() != nil:
 			return nil
 		case isTemporary(err):

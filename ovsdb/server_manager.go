@@ -140,7 +140,7 @@ func (s *Server) manageListener(ctx context.Context, m *manager, e Endpoint) {
 				pairs = append(pairs, Pair{"bound_port", strconv.Itoa(a.Port)})
 			}
 			s.setStatus(m, false, pairs...)
-			if err = s.Serve(ctx, l); err == nil {
+			if err = s.accept(ctx, l, m.config.probe); err == nil {
 				return
 			}
 		}

@@ -32,11 +32,15 @@ type session struct {
 // and closes the connection. It returns why the session ended; io.EOF if the
 // client went in good order.
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn) error {
-	probe := max(s.opts.InactivityProbe, 0)
+	return s.serve(ctx, conn, probeOf(conn, s.opts.InactivityProbe))
+}
+
+// probeOf is how long a client may be silent, 0 for ever.
+func probeOf(conn net.Conn, probe time.Duration) time.Duration {
 	if conn.LocalAddr().Network() == "unix" {
-		probe = 0
+		return 0
 	}
-	return s.serve(ctx, conn, probe)
+	return max(probe, 0)
 }
 
 func (s *Server) serve(ctx context.Context, conn net.Conn, probe time.Duration) error {

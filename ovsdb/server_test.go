@@ -290,6 +290,28 @@ func TestAManagerMayBeOneThatIsWaitedFor(t *testing.T) {
 	}
 }
 
+func TestTheProbeOfAManagerThatIsWaitedForIsItsOwn(t *testing.T) {
+	s := serverOf(t, ovsdbd.VTEPSchema, ServerOptions{InactivityProbe: -1})
+	port := freePort(t)
+	rows := managerRows("ptcp:" + port + ":127.0.0.1")
+	rows[0].Row[1] = Cell{"inactivity_probe", NewSet(int64(10))}
+	if _, err := s.Transact("hardware_vtep", rows...); err != nil {
+		t.Fatal(err)
+	}
+	var c net.Conn
+	holds(t, "it listens", func() (ok bool) {
+		var err error
+		c, err = net.Dial("tcp", "127.0.0.1:"+port)
+		return err == nil
+	})
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(conformanceTimeout))
+	v, err := newJSONReader(c).read()
+	if got := string(appendJSON(nil, v)); err != nil || !strings.Contains(got, `"method":"echo"`) {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestJSONThatIsNestedTooDeeplyEndsTheSession(t *testing.T) {
 	addr := listenOn(t, typesServer(t, ServerOptions{}), "ptcp:0:127.0.0.1")
 	c := dialRaw(t, "tcp", addr)
