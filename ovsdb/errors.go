@@ -123,7 +123,7 @@ var (
 	ErrInactive = errors.New("the peer does not answer")
 	// ErrProtocol: the peer sent what JSON-RPC or OVSDB do not allow.
 	ErrProtocol = errors.New("protocol error")
-	// ErrMessageTooLarge: a message of the peer exceeds Options.MaxMessage.
+	// ErrMessageTooLarge: a message of the peer exceeds ConnOptions.MaxMessage.
 	ErrMessageTooLarge = errors.New("message too large")
 	// ErrClosed: the session was closed on this side.
 	ErrClosed = errors.New("closed")

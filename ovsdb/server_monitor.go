@@ -299,7 +299,7 @@ func (m *monitoredTable) differ(old, now *dbRow) bool {
 		slices.ContainsFunc(m.where, func(c clause) bool { return c.function != "" && changed(c.at) })
 }
 
-// row adds one <row-update> or <row-noticeUpdate2>.
+// row adds one <row-update> or <row-update2>.
 func (m *monitor) row(u *updates, mt *monitoredTable, kind changeKind, old, now *dbRow) {
 	r := now
 	if r == nil {
@@ -382,7 +382,7 @@ func appendRow(b []byte, t *dbTable, mt *monitoredTable, kind changeKind, value 
 	return append(b, '}')
 }
 
-// difference is what noticeUpdate2 tells of a changed column (ovsdb-server(7)
+// difference is what update2 tells of a changed column (ovsdb-server(7)
 // §4.1.14): the new value, or of sets the elements that only one of both has,
 // and of maps the pairs that are new, changed (with the new value) or gone
 // (with the old one).

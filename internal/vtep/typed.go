@@ -65,14 +65,8 @@ func (p PhysicalPort) Faults() []string { return texts(p.Set("port_fault_status"
 // Name is unique among logical switches; of ours it is the network's id.
 func (l LogicalSwitch) Name() string { return l.Str("name") }
 
-// Description is prose; of ours it is the network's name.
-func (l LogicalSwitch) Description() string { return l.Str("description") }
-
 // TunnelKey is the VNI, if there is one.
 func (l LogicalSwitch) TunnelKey() (int64, bool) { return l.Int("tunnel_key") }
-
-// ReplicationMode is source_node, service_node or "".
-func (l LogicalSwitch) ReplicationMode() string { return l.Str("replication_mode") }
 
 // MAC is the address as it is written there.
 func (u Ucast) MAC() string { return u.Str("MAC") }
