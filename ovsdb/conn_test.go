@@ -468,7 +468,7 @@ func FuzzValue(f *testing.F) {
 		{Key: BaseType{Type: TypeUUID}, Max: Unlimited},
 		{Key: BaseType{Type: TypeString}, Value: &BaseType{Type: TypeBoolean}, Max: Unlimited},
 	}
-	for _, s := range []string{`"a\u0041"`, `5`, `1e3`, `["set",[1,2,1]]`, `["uuid","01234567-89ab-cdef-0123-456789abcdef"]`, `["map",[["a",true]]]`, "[\"map\",[[\"\x87\",true]]]", `[`, `["set",[`, "\x00", `"\`} {
+	for _, s := range []string{`"a\u0041"`, `5`, `1e3`, `["set",[1,2,1]]`, `["uuid","01234567-89ab-cdef-0123-456789abcdef"]`, `["map",[["a",true]]]`, "[\"map\",[[\"\x87\",true]]]", `[`, `["set",[`, "\x00", `"\`, `"\u0000"`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -77,7 +77,8 @@ func text(raw []byte) string {
 	return strings.ToValidUTF8(string(raw), "\uFFFD")
 }
 
-// str steps over a string and returns it.
+// str steps over a string and returns it; a null character, which OVSDB does
+// not have, becomes U+FFFD, too.
 func (c *cursor) str() (string, bool) {
 	at := c.i
 	raw, escaped, ok := c.quoted()
@@ -89,7 +90,7 @@ func (c *cursor) str() (string, bool) {
 	}
 	var s string
 	err := json.Unmarshal(c.b[at:c.i], &s)
-	return s, err == nil
+	return strings.ReplaceAll(s, "\x00", "\uFFFD"), err == nil
 }
 
 // is reports whether a string comes next that stands there as s, and steps over it if so.
