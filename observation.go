@@ -28,6 +28,9 @@ type DeviceState struct {
 	ManagementIPs []string
 	Faults        []string
 	Ports         []PortState
+	// Distrust is which of TunnelIPs are refused and why, or "". It is the
+	// controller's word, not the switch's.
+	Distrust string
 }
 
 // PortState is a Physical_Port as it reports itself.

@@ -67,6 +67,8 @@ func deviceStatus(d *deviceView, seenIn []string) (l2gw.Status, string) {
 	switch db := d.database; {
 	case len(seenIn) > 1:
 		return l2gw.StatusError, "several databases have a switch of this name: " + strings.Join(seenIn, ", ")
+	case d.Distrust != "":
+		return l2gw.StatusError, d.Distrust
 	case !db.Connected:
 		return l2gw.StatusDown, cmp.Or(db.Error, "not connected")
 	case len(d.Faults) > 0:

@@ -73,6 +73,9 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 			s.report(name)
 			maps.Copy(affected, s.ofDevice[name])
 		}
+		if len(changed) > 0 {
+			c.distrustTunnels() // first: no MAC behind such an address is believed, even for a moment
+		}
 		networks := map[string]bool{}
 		for k := range affected {
 			networks[s.bindings[k].NetworkID] = true

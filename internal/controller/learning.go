@@ -103,7 +103,8 @@ func (s *state) relearn(d *database, network string, now time.Time) {
 	s.learnedChanged(n, table.Full(now, d.name, hosts))
 }
 
-// bridging are the tunnel IPs of those switches of a database on which the network is bound.
+// bridging are the tunnel IPs of those switches of a database on which the
+// network is bound, but for those that are refused.
 func (s *state) bridging(d *database, network string) map[netip.Addr]bool {
 	ips := map[netip.Addr]bool{}
 	for k := range s.ofNetwork[network] {
@@ -112,7 +113,7 @@ func (s *state) bridging(d *database, network string) map[netip.Addr]bool {
 		}
 		for _, dev := range d.observed.Devices {
 			if dev.Name == k.Device {
-				for _, ip := range dev.TunnelIPs {
+				for _, ip := range d.believed(dev) {
 					ips[ip] = true
 				}
 			}

@@ -44,7 +44,9 @@ func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {
 				}
 			}
 		}
+		nodes := false // that came or went
 		for _, id := range u.Removed {
+			nodes = s.countNodes(s.network(id).base, nil) || nodes
 			s.network(id).base = nil
 			s.remerge(id)
 			s.affects(id, affected)
@@ -52,10 +54,14 @@ func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {
 		for _, ch := range u.Changed {
 			n := s.network(ch.Segment.NetworkID)
 			appeared := n.base == nil || n.base.VNI != ch.Segment.VNI
+			nodes = s.countNodes(n.base, ch.Segment) || nodes
 			s.changeBase(n, ch, now)
 			if appeared {
 				s.affects(n.id, affected)
 			}
+		}
+		if nodes {
+			c.distrustTunnels()
 		}
 		if first && s.inventoryRead {
 			// Networks that are bound and that the inventory lacks are known to be gone only now.

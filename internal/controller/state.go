@@ -25,6 +25,9 @@ type state struct {
 	databases map[string]*database // those that an agent reports or that hold rows of ours
 	reporting map[string][]string  // device name → databases that report it, sorted
 
+	nodes   map[netip.Addr]int    // VTEPs of the inventory, and how many networks have each
+	holders map[netip.Addr]string // tunnel IPs, and the database that had each first and still has it
+
 	version l2gw.Version // the last one given out
 }
 
@@ -40,8 +43,9 @@ type network struct {
 type database struct {
 	name     string
 	observed l2gw.DatabaseState
-	seen     time.Time           // when it was last observed connected, or zero
-	tunnels  map[netip.Addr]bool // all that its switches have had
+	seen     time.Time             // when it was last observed connected, or zero
+	tunnels  map[netip.Addr]bool   // all that its switches have had
+	refused  map[netip.Addr]string // tunnel IPs that its switches may not have, and why
 	owned    l2gw.Ownership
 	wanted   map[l2gw.BindingKey]l2gw.Binding
 	bound    map[string]int // how many of wanted a network has, by its id
@@ -64,6 +68,8 @@ func newState() state {
 		networks:     map[string]*network{},
 		databases:    map[string]*database{},
 		reporting:    map[string][]string{},
+		nodes:        map[netip.Addr]int{},
+		holders:      map[netip.Addr]string{},
 		version:      l2gw.Version{Epoch: 1},
 	}
 }
@@ -161,7 +167,8 @@ func (s *state) home(k l2gw.BindingKey) []string {
 	return had
 }
 
-// gateways are the tunnel IPs of all devices on which the network is bound.
+// gateways are the tunnel IPs of all devices on which the network is bound, but
+// for those that are refused.
 func (s *state) gateways(network string) []netip.Addr {
 	devices := map[string]bool{}
 	for k := range s.ofNetwork[network] {
@@ -176,7 +183,7 @@ func (s *state) gateways(network string) []netip.Addr {
 			}
 			for _, dev := range d.observed.Devices {
 				if dev.Name == name {
-					ips = append(ips, dev.TunnelIPs...)
+					ips = append(ips, d.believed(dev)...)
 				}
 			}
 		}

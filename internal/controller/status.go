@@ -25,6 +25,10 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 		return l2gw.StatusPending, fmt.Sprintf("no switch named %s has been seen%s", k.Device, s.unseen())
 	}
 	d := s.databases[home[0]]
+	distrust, why := d.distrustOf(k.Device)
+	if distrust == l2gw.StatusError {
+		return distrust, why
+	}
 	result, applied := d.bindingResults[k]
 	switch {
 	case !applied || result.Revision < b.Revision:
@@ -48,6 +52,9 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 		if trouble := n.trouble(); trouble != "" && l2gw.StatusDegraded.Worse(status) {
 			status, reason = l2gw.StatusDegraded, trouble
 		}
+	}
+	if distrust.Worse(status) {
+		status, reason = distrust, why
 	}
 	if !d.observed.Connected {
 		reason = strings.TrimPrefix(reason+"; "+d.away(), "; ")
@@ -144,7 +151,7 @@ func (c *Controller) Databases() []l2gw.DatabaseState {
 	defer c.mu.RUnlock()
 	all := make([]l2gw.DatabaseState, 0, len(c.state.databases))
 	for _, d := range c.state.databases {
-		seen := d.observed
+		seen := d.withDistrust()
 		if d.feed == nil {
 			seen.Connected, seen.InSync, seen.Error = false, false, "no agent serves it"
 		}
