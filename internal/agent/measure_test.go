@@ -9,7 +9,9 @@ import (
 )
 
 func TestATransactionIsCountedByWhatBecomesOfIt(t *testing.T) {
-	failed := func(code error) *ovsdb.TransactError { return &ovsdb.TransactError{Err: &ovsdb.Error{Code: code.Error()}} }
+	failed := func(code error) *ovsdb.TransactError {
+		return &ovsdb.TransactError{Err: &ovsdb.Error{Code: code.Error()}}
+	}
 	for _, c := range []struct {
 		err  error
 		want Result
