@@ -28,6 +28,11 @@ type Store interface {
 	Subscribe() (wake <-chan struct{}, stop func())
 	// Ownerships returns what is recorded as ours, by database.
 	Ownerships(ctx context.Context) (map[string]l2gw.Ownership, error)
+	// Remembered returns what was last seen of each database; RememberDevices and
+	// RememberLearned keep it. They may be repeated.
+	Remembered(ctx context.Context) (map[string]l2gw.Remembered, error)
+	RememberDevices(ctx context.Context, database string, devices []l2gw.DeviceState) error
+	RememberLearned(ctx context.Context, database string, set, gone []l2gw.Learned) error
 	// Own records more as ours, Disown less; both may be repeated.
 	Own(ctx context.Context, database string, more l2gw.Ownership) error
 	Disown(ctx context.Context, database string, gone l2gw.Ownership) error
@@ -45,6 +50,9 @@ type Options struct {
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
+
+// lastWrite bounds what is still written when the process stops.
+const lastWrite = 3 * time.Second
 
 // Controller is made by New and works while Run runs.
 type Controller struct {
@@ -106,6 +114,9 @@ func (c *Controller) loop(ctx context.Context) error {
 		learned.Reset(c.untilLearnedDeadline())
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+			c.rememberLearned(last)
+			cancel()
 			return ctx.Err()
 		case f := <-c.events:
 			f(ctx)
@@ -114,6 +125,7 @@ func (c *Controller) loop(ctx context.Context) error {
 		case <-poll.C:
 			c.readIntent(ctx)
 			c.retry(ctx)
+			c.rememberLearned(ctx)
 		case <-learned.C:
 			c.ageLearned(ctx)
 		}
@@ -126,10 +138,16 @@ func (c *Controller) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read which rows on which databases are ours: %w", err)
 	}
+	remembered, err := c.opts.Store.Remembered(ctx)
+	if err != nil {
+		return fmt.Errorf("read what was last seen of the switches: %w", err)
+	}
 	c.locked(func() {
 		for name, o := range owned {
 			c.state.database(name).owned = cloneOwnership(o)
 		}
+		c.state.recall(remembered)
+		c.distrustTunnels()
 	})
 	return nil
 }

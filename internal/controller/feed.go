@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"l2gw"
@@ -223,7 +224,7 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream) erro
 	}); err != nil {
 		return err
 	}
-	c.post(ctx, func(context.Context) { c.attach(l, hello.Databases) })
+	c.post(ctx, func(ctx context.Context) { c.attach(ctx, l, hello.Databases) })
 	sent := make(chan error, 1)
 	go func() {
 		err := c.send(ctx, l)
@@ -242,7 +243,8 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream) erro
 }
 
 // attach gives the agent those of its databases that no other agent serves.
-func (c *Controller) attach(l *link, databases []string) {
+func (c *Controller) attach(ctx context.Context, l *link, databases []string) {
+	affected := map[l2gw.BindingKey]bool{}
 	c.locked(func() {
 		for _, name := range databases {
 			d := c.state.database(name)
@@ -251,9 +253,16 @@ func (c *Controller) attach(l *link, databases []string) {
 			}
 			d.feed = newFeed(d, l)
 			l.feeds[name] = d.feed
+			// What is remembered of it weighs more now: see isMemory.
+			for _, dev := range d.observed.Devices {
+				c.state.report(dev.Name)
+				maps.Copy(affected, c.state.ofDevice[dev.Name])
+			}
 		}
+		c.distrustTunnels()
 		l.poke()
 	})
+	c.place(ctx, affected)
 }
 
 func (c *Controller) detach(l *link) {

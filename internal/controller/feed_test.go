@@ -37,6 +37,14 @@ func (m *memory) Subscribe() (<-chan struct{}, func()) { return nil, func() {} }
 
 func (m *memory) Ownerships(context.Context) (map[string]l2gw.Ownership, error) { return m.owned, nil }
 
+func (m *memory) Remembered(context.Context) (map[string]l2gw.Remembered, error) { return nil, nil }
+
+func (m *memory) RememberDevices(context.Context, string, []l2gw.DeviceState) error { return nil }
+
+func (m *memory) RememberLearned(context.Context, string, []l2gw.Learned, []l2gw.Learned) error {
+	return nil
+}
+
 func (m *memory) Own(_ context.Context, db string, more l2gw.Ownership) error {
 	if m.broken {
 		return errBroken
@@ -111,7 +119,7 @@ func (w *world) reconnect(db string) {
 	}
 	a := &modelAgent{link: &link{feeds: map[string]*feed{}, wake: make(chan struct{}, 1)}, replica: fabric.NewReplica()}
 	w.agents[db] = a
-	w.c.attach(a.link, []string{db})
+	w.c.attach(context.Background(), a.link, []string{db})
 	w.c.hear(context.Background(), a.link, fabric.Observed{Database: db, State: l2gw.DatabaseState{
 		Name: db, Connected: true,
 		Devices: []l2gw.DeviceState{{Name: devices[db], TunnelIPs: []netip.Addr{tunnel[db]}}},

@@ -55,6 +55,7 @@ func (c *Controller) served(l *link, name string) *database {
 func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.DatabaseState) {
 	s := &c.state
 	affected := map[l2gw.BindingKey]bool{}
+	news := false
 	c.locked(func() {
 		old := d.observed
 		if !now.Connected {
@@ -63,17 +64,14 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 			d.seen = c.opts.Now()
 		}
 		d.observed = now
-		for _, dev := range now.Devices {
-			for _, ip := range dev.TunnelIPs {
-				d.tunnels[ip] = true
-			}
-		}
+		d.noteTunnels()
 		changed := changedDevices(old.Devices, now.Devices)
 		for name := range changed {
 			s.report(name)
 			maps.Copy(affected, s.ofDevice[name])
 		}
 		if len(changed) > 0 {
+			news = true
 			c.distrustTunnels() // first: no MAC behind such an address is believed, even for a moment
 		}
 		networks := map[string]bool{}
@@ -88,6 +86,9 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 		}
 		s.wakeFeeds()
 	})
+	if news {
+		c.rememberDevices(ctx, d)
+	}
 	c.place(ctx, affected)
 }
 
@@ -98,6 +99,9 @@ func (s *state) report(device string) {
 		if slices.ContainsFunc(d.observed.Devices, func(x l2gw.DeviceState) bool { return x.Name == device }) {
 			in = append(in, name)
 		}
+	}
+	if fresh := slices.DeleteFunc(slices.Clone(in), func(name string) bool { return s.databases[name].isMemory() }); len(fresh) > 0 {
+		in = fresh
 	}
 	slices.Sort(in)
 	if len(in) == 0 {

@@ -21,6 +21,7 @@ const (
 
 // hearLearned takes in what a database's switches learned.
 func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
+	d.learnedNews = true
 	networks := map[string]bool{}
 	if m.Full {
 		for key := range d.learned {

@@ -56,6 +56,8 @@ type database struct {
 	bindingResults map[l2gw.BindingKey]fabric.BindingResult
 	networkResults map[string]fabric.NetworkResult
 	learned        map[fabric.LearnedKey]l2gw.Learned // what its switches report, as it came
+	kept           map[fabric.LearnedKey]l2gw.Learned // of it, what the store has
+	learnedNews    bool                               // learned may differ from kept
 }
 
 func newState() state {

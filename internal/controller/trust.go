@@ -49,16 +49,14 @@ func (s *state) countNodes(old, now *l2gw.Segment) (changed bool) {
 func (s *state) judgeTunnels() (changed []*database) {
 	names := slices.Sorted(maps.Keys(s.databases))
 	for ip, name := range s.holders {
-		if !s.databases[name].reports(ip) {
+		if d := s.databases[name]; !d.reports(ip) || d.isMemory() {
 			delete(s.holders, ip)
 		}
 	}
-	for _, name := range names {
-		for _, dev := range s.databases[name].observed.Devices {
-			for _, ip := range dev.TunnelIPs {
-				if s.holders[ip] == "" {
-					s.holders[ip] = name
-				}
+	for _, memory := range []bool{false, true} {
+		for _, name := range names {
+			if s.databases[name].isMemory() == memory {
+				s.hold(name)
 			}
 		}
 	}
@@ -78,6 +76,17 @@ func (s *state) judgeTunnels() (changed []*database) {
 		}
 	}
 	return changed
+}
+
+// hold gives a database the tunnel IPs that nobody has.
+func (s *state) hold(name string) {
+	for _, dev := range s.databases[name].observed.Devices {
+		for _, ip := range dev.TunnelIPs {
+			if s.holders[ip] == "" {
+				s.holders[ip] = name
+			}
+		}
+	}
 }
 
 // mayNotHave is why a switch of d may not have the tunnel IP, or "".
