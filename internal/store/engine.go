@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
 )
@@ -28,10 +27,11 @@ type engine struct {
 	// a commit.
 	remote bool
 
-	dialect goose.Dialect
-	text    string             // what a column of text needs for comparing byte by byte
-	upgrade lock.SessionLocker // or nil: one at a time upgrades the schema
-	partial bool               // each change of the schema commits by itself
+	// The schema.
+	dialect      goose.Dialect
+	text         string // what a column of text needs for comparing byte by byte
+	lock, unlock string // queries for 1, or else others have the lock; "": none is needed
+	partial      bool   // each change of the schema commits by itself
 }
 
 // Limits of a server's connections.
@@ -94,33 +94,3 @@ func pools(open func() *sql.DB, dialect func() schema.Dialect) (writes, reads *b
 
 // close ends all connections.
 func (e *engine) close() error { return errors.Join(e.reads.Close(), e.writes.Close()) }
-
-// upgradeLock is a lock of the server that a session holds until it lets go or ends.
-type upgradeLock struct{ take, release string } // queries for 1, or 0 if others have it
-
-// upgradePoll is how often a server looks whether another has done the upgrade.
-const upgradePoll = 50 * time.Millisecond
-
-// SessionLock implements [lock.SessionLocker]; it waits as long as ctx lets it.
-func (l upgradeLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	for {
-		var taken sql.NullInt64
-		if err := conn.QueryRowContext(ctx, l.take).Scan(&taken); err != nil {
-			return fmt.Errorf("lock for the upgrade: %w", err)
-		}
-		if taken.Int64 == 1 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("another server holds the lock for the upgrade: %w", ctx.Err())
-		case <-time.After(upgradePoll):
-		}
-	}
-}
-
-// SessionUnlock implements [lock.SessionLocker].
-func (l upgradeLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	var released sql.NullInt64
-	return conn.QueryRowContext(ctx, l.release).Scan(&released)
-}

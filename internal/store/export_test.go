@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
+
+	"l2gw"
 
 	"github.com/uptrace/bun"
 )
@@ -56,4 +59,34 @@ func (s *Store) Pragma(ctx context.Context, tb testing.TB, name string) map[stri
 		values[side] = v
 	}
 	return values
+}
+
+// BindBehind binds a place in a transaction that does not take the intent lock.
+func (s *Store) BindBehind(ctx context.Context, device, iface string, vlan l2gw.VLAN, c l2gw.Connection) (commit, rollback func() error, err error) {
+	tx, err := s.writes.BeginTx(ctx, s.writing)
+	if err != nil {
+		return nil, nil, err
+	}
+	row := bindingRow{Device: device, Interface: iface, VLAN: vlan, NetworkID: c.NetworkID, ConnectionID: c.ID, GatewayID: c.GatewayID}
+	_, err = tx.NewInsert().Model(&row).Exec(ctx)
+	return tx.Commit, tx.Rollback, err
+}
+
+// OpenFirst makes an empty database's schema as the first version had it.
+func OpenFirst(ctx context.Context, url string) error {
+	e, err := open(ctx, url)
+	if err != nil {
+		return err
+	}
+	return errors.Join(migrate(ctx, &e, 1), e.close())
+}
+
+// CutOffUpgrade leaves the tables of all migrations, and nothing in the one that records them.
+func CutOffUpgrade(ctx context.Context, url string) error {
+	e, err := open(ctx, url)
+	if err != nil {
+		return err
+	}
+	_, err = e.writes.ExecContext(ctx, "DELETE FROM goose_db_version")
+	return errors.Join(err, e.close())
 }

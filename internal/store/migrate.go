@@ -4,24 +4,31 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate applies what the database's schema lacks; it never goes back. A schema
+// latest is the schema of all migrations.
+const latest = math.MaxInt64
+
+// migrate applies what the database's schema lacks, up to version to; it never goes back. A schema
 // that is newer than this program is left as it is: each migration first adds
 // only, so that the program before it still works, and a later one takes away.
 //
 // Where a change of the schema cannot be rolled back, an upgrade that was cut off
 // is run again from the start of its file, and what is there already counts as done.
-func migrate(ctx context.Context, e *engine) error {
+func migrate(ctx context.Context, e *engine, to int64) error {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return err
@@ -45,16 +52,69 @@ func migrate(ctx context.Context, e *engine) error {
 			return nil
 		}}, nil)
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(steps...)}
-	if e.upgrade != nil {
-		options = append(options, goose.WithSessionLocker(e.upgrade))
-	}
-	p, err := goose.NewProvider(e.dialect, e.writes.DB, nil, options...)
+	p, err := goose.NewProvider(e.dialect, e.writes.DB, nil, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(steps...))
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
-	return err
+	// Not goose's own locking: it makes its table before it takes the lock.
+	return e.locked(ctx, func(conn *sql.Conn) error {
+		if e.partial {
+			if err := mendVersions(ctx, e, conn); err != nil {
+				return err
+			}
+		}
+		_, err := p.UpTo(ctx, to)
+		return err
+	})
+}
+
+// mendVersions adds the row with which goose begins its table, if an upgrade was
+// cut off between the two.
+func mendVersions(ctx context.Context, e *engine, conn *sql.Conn) error {
+	versions, err := database.NewStore(e.dialect, goose.DefaultTablename)
+	if err != nil {
+		return err
+	}
+	done, err := versions.ListMigrations(ctx, conn)
+	if err != nil || len(done) > 0 {
+		return nil //nolint:nilerr // there is no table yet, or goose says what is wrong with it
+	}
+	return versions.Insert(ctx, conn, database.InsertRequest{Version: 0})
+}
+
+// upgradePoll is how often a server looks whether another has done the upgrade.
+const upgradePoll = 50 * time.Millisecond
+
+// locked runs f while no other server does, on engines that have such locks. The
+// lock is the session's: it ends with the connection.
+func (e *engine) locked(ctx context.Context, f func(*sql.Conn) error) (err error) {
+	if e.lock == "" {
+		return f(nil)
+	}
+	conn, err := e.writes.DB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	for {
+		var taken sql.NullInt64
+		if err := conn.QueryRowContext(ctx, e.lock).Scan(&taken); err != nil {
+			return fmt.Errorf("lock for the upgrade: %w", err)
+		}
+		if taken.Int64 == 1 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("another server holds the lock for the upgrade: %w", ctx.Err())
+		case <-time.After(upgradePoll):
+		}
+	}
+	defer func() {
+		var released sql.NullInt64
+		err = errors.Join(err, conn.QueryRowContext(context.WithoutCancel(ctx), e.unlock).Scan(&released))
+	}()
+	return f(conn)
 }
 
 var (

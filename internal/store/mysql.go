@@ -57,7 +57,8 @@ func openMySQL(ctx context.Context, a address) (engine, error) {
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		dialect: goose.DialectMySQL,
 		text:    " CHARACTER SET utf8mb4 COLLATE " + collation,
-		upgrade: upgradeLock{take: "SELECT GET_LOCK(" + name + ", 0)", release: "SELECT RELEASE_LOCK(" + name + ")"},
+		lock:    "SELECT GET_LOCK(" + name + ", 0)",
+		unlock:  "SELECT RELEASE_LOCK(" + name + ")",
 		partial: true,
 	}, nil
 }

@@ -41,10 +41,8 @@ func openPostgreSQL(a address) (engine, error) {
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		dialect: goose.DialectPostgres,
 		text:    ` COLLATE "C"`,
-		upgrade: upgradeLock{
-			take:    "SELECT CASE WHEN pg_try_advisory_lock(" + key + ") THEN 1 ELSE 0 END",
-			release: "SELECT CASE WHEN pg_advisory_unlock(" + key + ") THEN 1 ELSE 0 END",
-		},
+		lock:    "SELECT CASE WHEN pg_try_advisory_lock(" + key + ") THEN 1 ELSE 0 END",
+		unlock:  "SELECT CASE WHEN pg_advisory_unlock(" + key + ") THEN 1 ELSE 0 END",
 	}, nil
 }
 

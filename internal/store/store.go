@@ -44,7 +44,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		keepLog:     10_000,
 		subscribers: map[chan struct{}]bool{},
 	}
-	if err := migrate(ctx, &e); err != nil {
+	if err := migrate(ctx, &e, latest); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", e.name, err), s.Close())
 	}
 	return s, nil

@@ -37,7 +37,11 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"the change log is trimmed and says so", trimmed},
 		{"a write wakes subscribers, once for many", wakes},
 		{"ownership is added and taken away idempotently", ownership},
+		{"what was seen is remembered", remembered},
 		{"text that no table can hold is not found", unstorable},
+		{"names compare byte by byte", bytewise},
+		{"the longest names and many VLANs fit", longest},
+		{"a read sees one moment", oneMoment},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, fresh(t)) })
 	}
