@@ -8,6 +8,9 @@ import (
 const (
 	limitedPause = time.Minute
 	limitedSize  = 1000
+	// limitedKinds is how many different things of one are told apart, so that a
+	// peer with a new certificate each time does not fill the log either.
+	limitedKinds = 20
 )
 
 // limited keeps what repeats itself from filling the log: a switch that is
@@ -35,6 +38,10 @@ func (l *limited) allow(who, what string) (times int) {
 	now := l.now()
 	key := [2]string{who, what}
 	o := l.seen[key]
+	if o == nil && l.kinds(who, now) >= limitedKinds {
+		key[1] = ""
+		o = l.seen[key]
+	}
 	if o == nil {
 		for k, old := range l.seen {
 			if len(l.seen) < limitedSize {
@@ -53,4 +60,14 @@ func (l *limited) allow(who, what string) (times int) {
 	}
 	times, o.logged, o.since = o.since, now, 0
 	return times
+}
+
+// kinds is how many different things of that who were logged a short while ago.
+func (l *limited) kinds(who string, now time.Time) (n int) {
+	for k, o := range l.seen {
+		if k[0] == who && now.Sub(o.logged) < limitedPause {
+			n++
+		}
+	}
+	return n
 }

@@ -38,3 +38,19 @@ func TestWhatIsRememberedOfTheLogIsBounded(t *testing.T) {
 		t.Errorf("%d are remembered", len(l.seen))
 	}
 }
+
+func TestOneWhoComesWithEverNewReasonsDoesNotFillTheLog(t *testing.T) {
+	l := newLimited()
+	lines := 0
+	for i := range 10 * limitedKinds {
+		if l.allow("192.0.2.1", fmt.Sprint("certificate ", i)) > 0 {
+			lines++
+		}
+	}
+	if lines > limitedKinds+1 {
+		t.Errorf("there are %d lines", lines)
+	}
+	if l.allow("192.0.2.2", "certificate") != 1 {
+		t.Error("another's is not logged")
+	}
+}
