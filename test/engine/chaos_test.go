@@ -331,7 +331,8 @@ func (c *chaos) connect(gateway string) *request {
 		x["segmentation_id"] = vlan
 	}
 	return &request{
-		"POST", "/v2.0/l2-gateway-connections", product.Object{"l2_gateway_connection": x},
+		"POST", "/v2.0/l2-gateway-connections",
+		product.Object{"l2_gateway_connection": x},
 		func(i intent) { i.Connections[chaosConnection{gateway, network}] = vlan },
 	}
 }
