@@ -34,6 +34,7 @@ type standalone struct {
 	listen    string
 	anywhere  bool
 	data      string
+	database  string
 	inventory string
 	switches  switches
 	emulated  string
@@ -57,6 +58,7 @@ func newStandalone() *cobra.Command {
 	f.StringVar(&s.listen, "listen", "127.0.0.1:9697", "address of the API, HOST:PORT")
 	f.BoolVar(&s.anywhere, "listen-without-authentication", false, "allow --listen on an address that others can reach: whoever can, may do everything")
 	f.StringVar(&s.data, "data", "l2gw-data", "folder for the database; made if it is missing")
+	f.StringVar(&s.database, "database", "", "URL of the database: sqlite:////PATH, postgresql://… or mysql+pymysql://… (default SQLite in DATA)")
 	f.StringVar(&s.inventory, "inventory", "", "YAML file with networks, hosts and ports (default DATA/inventory.yaml)")
 	s.switches.addFlags(f)
 	f.StringVar(&s.emulated, "emulated-listen", "127.0.0.1:0", "address of the emulated switch's database, HOST:PORT")
@@ -93,7 +95,11 @@ func (s *standalone) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	st, err := store.Open(ctx, "sqlite:///"+filepath.Join(data, "l2gw.db"))
+	database := s.database
+	if database == "" {
+		database = "sqlite:///" + filepath.Join(data, "l2gw.db")
+	}
+	st, err := store.Open(ctx, database)
 	if err != nil {
 		return err
 	}
