@@ -308,6 +308,9 @@ func BenchmarkOneMoreHostAmongAHundredThousand(b *testing.B) {
 		if st, why, _ := ctl.Connection(conn.ID); st != l2gw.StatusActive {
 			return fmt.Errorf("%s: %s", st, why)
 		}
+		if d := ctl.Databases(); len(d) != 1 || !d[0].InSync {
+			return fmt.Errorf("not in sync: %+v", d)
+		}
 		return nil
 	})
 
