@@ -10,10 +10,11 @@ import (
 
 	"l2gw/test/ovsdbd"
 	"l2gw/test/product"
+	"l2gw/test/sqlserver"
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := sqlserver.Main{M: m}.Run()
 	product.RemoveBinary()
 	os.Exit(code)
 }
