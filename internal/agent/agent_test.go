@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -353,5 +354,44 @@ func TestARefusedSubjectWaitsLongerEachTime(t *testing.T) {
 	p.heal(vtep.Scope{All: true}, now)
 	if len(p.refused) > 0 {
 		t.Error("it went through and is still refused")
+	}
+}
+
+// halfStream takes nothing after the first message and never says anything.
+type halfStream struct{ sent int }
+
+func (s *halfStream) Send(context.Context, fabric.ToServer) error {
+	if s.sent++; s.sent > 1 {
+		return fabric.ErrClosed
+	}
+	return nil
+}
+
+func (s *halfStream) Recv(ctx context.Context) (fabric.ToAgent, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (s *halfStream) Close() {}
+
+func TestAnAgentEndsWhenItsWordsDoNotGetThrough(t *testing.T) {
+	s := ovsdbd.Start(t, ovsdbd.Options{})
+	dial, err := ovsdb.Dialer(nil, "unix:"+s.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Options{Name: "here", Databases: []DatabaseOptions{{Name: "tor", Connect: dial}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(t.Context(), &halfStream{}) }()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, fabric.ErrClosed) {
+			t.Errorf("Run = %v", err)
+		}
+	case <-time.After(product.Patience):
+		t.Error("it goes on for ever")
 	}
 }

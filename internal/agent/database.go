@@ -66,6 +66,7 @@ func (d *database) run(ctx context.Context) error {
 	changes := make(chan ovsdb.Changes, changeBuffer)
 	sub := d.client.Subscribe()
 	defer sub.Close()
+	ctx, cancel := context.WithCancel(ctx)
 	pumped := make(chan struct{})
 	go func() {
 		defer close(pumped)
@@ -81,7 +82,10 @@ func (d *database) run(ctx context.Context) error {
 			}
 		}
 	}()
-	defer func() { <-pumped }()
+	defer func() {
+		cancel() // also when it is not ctx that ended: a stream that broke, say
+		<-pumped
+	}()
 
 	audit := time.NewTicker(d.opts.Audit)
 	defer audit.Stop()

@@ -82,43 +82,38 @@ var connectionColumns = map[string]column{
 // Gateways returns the gateways that q asks for. Errors: Invalid for an unknown
 // sort key or marker.
 func (s *Store) Gateways(ctx context.Context, q Query) ([]l2gw.Gateway, error) {
-	var gateways []l2gw.Gateway
-	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
-		rows, err := list[gatewayRow](ctx, tx, q, gatewayColumns)
-		if err != nil {
-			return err
-		}
-		gateways = make([]l2gw.Gateway, len(rows))
-		for i, r := range rows {
-			gateways[i] = r.gateway()
-		}
-		return loadDevices(ctx, tx, gateways)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return gateways, nil
+	return listAs(ctx, s, q, gatewayColumns, gatewayRow.gateway, loadDevices)
 }
 
 // Connections returns the connections that q asks for. Errors: Invalid for an
 // unknown sort key or marker.
 func (s *Store) Connections(ctx context.Context, q Query) ([]l2gw.Connection, error) {
-	var connections []l2gw.Connection
-	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
-		rows, err := list[connectionRow](ctx, tx, q, connectionColumns)
+	return listAs(ctx, s, q, connectionColumns, connectionRow.connection, nil)
+}
+
+// listAs reads rows and turns each into what it stands for; complete (or nil)
+// adds what other tables have, at the same moment.
+func listAs[R, T any](ctx context.Context, s *Store, q Query, columns map[string]column,
+	convert func(R) T, complete func(context.Context, bun.Tx, []T) error,
+) (all []T, err error) {
+	err = s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		rows, err := list[R](ctx, tx, q, columns)
 		if err != nil {
 			return err
 		}
-		connections = make([]l2gw.Connection, len(rows))
+		all = make([]T, len(rows))
 		for i, r := range rows {
-			connections[i] = r.connection()
+			all[i] = convert(r)
 		}
-		return nil
+		if complete == nil {
+			return nil
+		}
+		return complete(ctx, tx, all)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return connections, nil
+	return all, nil
 }
 
 func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]column) ([]R, error) {
