@@ -66,4 +66,6 @@ type Binding struct {
 	GatewayID    string // of the connection's gateway
 	// Revision is the intent revision (Store) at which the binding took this form.
 	Revision int64
+	// Request is the id of the API request that gave it this form, or "".
+	Request string
 }

@@ -18,6 +18,47 @@ type DatabaseState struct {
 	Losses  []string
 	Devices []DeviceState
 	Rows    map[string]int // number of rows per table
+
+	// Grant is the newest grant that the agent acted on, and Writer says that it
+	// may write by it at this moment.
+	Grant  Version
+	Writer bool
+	Lock   Locking
+	Mode   Mode
+	Held   []HeldRemoval
+}
+
+// Locking is how an agent stands to the lock of an OVSDB database.
+type Locking string
+
+// The values of Locking.
+const (
+	LockingNone        Locking = ""            // not connected, or the lock was not asked for
+	LockingWaiting     Locking = "waiting"     // another session holds it
+	LockingHeld        Locking = "held"        // we hold it
+	LockingStolen      Locking = "stolen"      // another session took it from us
+	LockingUnsupported Locking = "unsupported" // the switch has no locks
+)
+
+// Mode is what an agent does with a database.
+type Mode string
+
+// The modes.
+const (
+	ModeRun     Mode = ""        // keeps it as it must be
+	ModeObserve Mode = "observe" // computes and shows the difference, and writes nothing
+	ModePaused  Mode = "paused"  // leaves it alone, for maintenance
+)
+
+// HeldRemoval is a removal of rows that waits for an operator's release, or, if
+// the inventory caused it, for a second complete look at the inventory.
+type HeldRemoval struct {
+	NetworkID string // "": of the whole database
+	Rows      int    // that would go
+	Total     int    // rows that there are
+	Reason    string
+	Since     time.Time
+	Confirms  bool // a second look at the inventory is enough
 }
 
 // DeviceState is a Physical_Switch as it reports itself.

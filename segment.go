@@ -103,6 +103,9 @@ type Segment struct {
 	VTEPs   []netip.Addr
 	Hosts   cow.Map[MAC, Host]
 	Version Version
+	// HostSum is the sum of Digest of all Hosts. Whoever makes a segment keeps it
+	// right, so that its Digest costs nothing.
+	HostSum Digest
 }
 
 // HasVTEP reports whether a is one of the segment's VTEPs.

@@ -93,7 +93,7 @@ func (a *Agent) Run(ctx context.Context, stream fabric.AgentStream) error {
 	defer stream.Close()
 	hello := fabric.Hello{Protocol: fabric.ProtocolVersion, Agent: a.opts.Name, Version: a.opts.Version}
 	for name := range a.databases {
-		hello.Databases = append(hello.Databases, name)
+		hello.Databases = append(hello.Databases, fabric.Holding{Database: name})
 	}
 	if err := stream.Send(ctx, hello); err != nil {
 		return err

@@ -159,17 +159,17 @@ func TestNothingIsWrittenBeforeTheWholeSnapshotAndTheGrantAreThere(t *testing.T)
 	if n := l.rows(); n != 0 {
 		t.Errorf("%d rows were written without a grant", n)
 	}
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	wait(l, "the confirmation", active)
 	l.waitRows(3)
 }
 
 func TestARevokedAgentWritesNoMore(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	l.snapshot(3)
 	wait(l, "the confirmation", active)
-	l.tell(fabric.Revoke{Database: "tor", Epoch: 2}, fabric.Grant{Database: "tor", Epoch: 1}) // the grant is older
+	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 2}}, fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}}) // the grant is older
 	wait(l, "the reason", observed("another agent writes"))
 	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(9)}, fabric.Do{ID: 7, Database: "tor", Command: fabric.CommandValidate})
 	done := wait(l, "the comparison", func(m fabric.Done) bool { return m.ID == 7 })
@@ -179,14 +179,14 @@ func TestARevokedAgentWritesNoMore(t *testing.T) {
 	if n := l.rows(); n != 3 {
 		t.Errorf("there are %d rows, want the 3 of before", n)
 	}
-	l.tell(fabric.Grant{Database: "tor", Epoch: 3})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 3}})
 	l.waitRows(9)
 }
 
 // Events only wake: an agent that hears of no change still finds it at the next audit.
 func TestAnAgentThatMissesEveryEventStillConverges(t *testing.T) {
 	l := start(t, DatabaseOptions{Audit: 50 * time.Millisecond, deaf: true})
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	l.snapshot(20)
 	l.waitRows(20)
 	l.db.Transact("hardware_vtep", `{"op":"delete","table":"Ucast_Macs_Remote","where":[]}`)
@@ -195,7 +195,7 @@ func TestAnAgentThatMissesEveryEventStillConverges(t *testing.T) {
 
 func TestAStoppedAgentLeavesTheSwitchAsItIs(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	l.snapshot(5)
 	wait(l, "the confirmation", active)
 	if n := l.db.Sessions(); n != 1 {
@@ -218,7 +218,7 @@ func TestAStoppedAgentLeavesTheSwitchAsItIs(t *testing.T) {
 // it again before the agent has looked: the answer is as before and news all the same.
 func TestABindingThatWasUnsetAndSetAgainIsConfirmedAgain(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	l.snapshot(3)
 	wait(l, "the confirmation", active)
 	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 100}
@@ -228,7 +228,7 @@ func TestABindingThatWasUnsetAndSetAgainIsConfirmedAgain(t *testing.T) {
 
 func TestAnAgentWhoseLockWasStolenWritesAgainWhenTheThiefLeaves(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	l.snapshot(3)
 	wait(l, "the confirmation", active)
 	thief, err := net.Dial("unix", l.db.Socket)
@@ -248,11 +248,11 @@ func TestAnAgentWhoseLockWasStolenWritesAgainWhenTheThiefLeaves(t *testing.T) {
 // A switch that hangs must not hold up the others of its agent.
 func TestAnInboxThatOverflowsKeepsOrdersAndAsksForTheRest(t *testing.T) {
 	b := newInbox()
-	b.put(fabric.Grant{Database: "tor", Epoch: 1})
+	b.put(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	for range 3 * inboxLimit {
 		b.put(fabric.SegmentUnknown{Database: "tor"})
 	}
-	b.put(fabric.Revoke{Database: "tor", Epoch: 2})
+	b.put(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 2}})
 	messages, lost := b.take()
 	if len(messages) != 2 || !lost {
 		t.Fatalf("%d messages, lost %v", len(messages), lost)
@@ -287,7 +287,7 @@ func TestAnInboxTakesASnapshotOfAnySizeInPlaceOfWhatCameBefore(t *testing.T) {
 // switch is back, it gets what is right then.
 func TestAnAgentThatLostMessagesAsksForASnapshot(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Epoch: 1})
+	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
 	l.snapshot(3)
 	wait(l, "the confirmation", active)
 	l.db.Signal(syscall.SIGSTOP)

@@ -31,7 +31,7 @@ type database struct {
 	granted bool
 	caps    vtep.Capabilities // what the switch of this session can do, with what it refused in it
 	session uint64            // that caps are of
-	epoch   uint64
+	grant   l2gw.Version
 	dirty   dirty
 	poison  poison
 	// Asked by the operator; answered when the run loop gets to it.
@@ -143,13 +143,13 @@ func (d *database) drain(ctx context.Context) {
 func (d *database) take(ctx context.Context, m fabric.ToAgent) {
 	switch m := m.(type) {
 	case fabric.Grant:
-		if m.Epoch >= d.epoch {
-			d.epoch, d.granted, d.dirty.all = m.Epoch, true, true
+		if m.Version.Compare(d.grant) >= 0 {
+			d.grant, d.granted, d.dirty.all = m.Version, true, true
 		}
 		return
 	case fabric.Revoke:
-		if m.Epoch >= d.epoch {
-			d.epoch, d.granted = m.Epoch, false
+		if m.Version.Compare(d.grant) >= 0 {
+			d.grant, d.granted = m.Version, false
 		}
 		return
 	case fabric.Do:

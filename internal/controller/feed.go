@@ -142,7 +142,7 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent) {
 			f.bindings[k] = true
 		}
 		f.owned = true
-		msgs = append(msgs, fabric.Grant{Database: d.name, Epoch: s.version.Epoch}, fabric.SnapshotBegin{Database: d.name, Version: version})
+		msgs = append(msgs, fabric.Grant{Database: d.name, Version: version, Term: fabric.Term}, fabric.SnapshotBegin{Database: d.name, Version: version})
 	}
 	if f.owned {
 		msgs = append(msgs, fabric.Owned{Database: d.name, Version: version, Owned: cloneOwnership(d.owned)})
@@ -157,7 +157,7 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent) {
 			if b, ok := d.wanted[k]; ok {
 				m.Set = append(m.Set, b)
 			} else {
-				m.Unset = append(m.Unset, k)
+				m.Unset = append(m.Unset, fabric.Unbound{BindingKey: k})
 			}
 		}
 		msgs = append(msgs, m)
@@ -224,7 +224,11 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream) erro
 	}); err != nil {
 		return err
 	}
-	c.post(ctx, func(ctx context.Context) { c.attach(ctx, l, hello.Databases) })
+	names := make([]string, 0, len(hello.Databases))
+	for _, h := range hello.Databases {
+		names = append(names, h.Database)
+	}
+	c.post(ctx, func(ctx context.Context) { c.attach(ctx, l, names) })
 	sent := make(chan error, 1)
 	go func() {
 		err := c.send(ctx, l)

@@ -54,7 +54,7 @@ func told(t *testing.T) *Replica {
 	r := NewReplica()
 	for _, m := range []ToAgent{
 		SnapshotBegin{"db", v(10)},
-		Owned{"db", v(10), l2gw.Ownership{Networks: map[string]l2gw.VNI{"net": 5001}}},
+		Owned{Database: "db", Version: v(10), Owned: l2gw.Ownership{Networks: map[string]l2gw.VNI{"net": 5001}}},
 		Segment{"db", segment(9, 1, 2)},
 		Bindings{Database: "db", Version: v(10), Set: []l2gw.Binding{{BindingKey: place, NetworkID: "net"}}},
 	} {
@@ -65,7 +65,7 @@ func told(t *testing.T) *Replica {
 	if r.Complete || len(r.Bindings) > 0 {
 		t.Fatal("half a snapshot is believed")
 	}
-	if e := r.Apply(SnapshotEnd{"db", v(10)}); !e.All || !r.Complete {
+	if e := r.Apply(SnapshotEnd{Database: "db", Version: v(10)}); !e.All || !r.Complete {
 		t.Fatalf("the snapshot ended, and %+v, complete %v", e, r.Complete)
 	}
 	return r
@@ -78,22 +78,22 @@ func TestASnapshotIsBelievedWholeOrNotAtAll(t *testing.T) {
 	}
 	// The next one is cut: what was known stays in force.
 	r.Apply(SnapshotBegin{"db", v(20)})
-	r.Apply(SnapshotBegin{"db", v(30)}) // and another begins
-	r.Apply(SnapshotEnd{"db", v(20)})   // the end of the first comes late
+	r.Apply(SnapshotBegin{"db", v(30)})                  // and another begins
+	r.Apply(SnapshotEnd{Database: "db", Version: v(20)}) // the end of the first comes late
 	if len(r.Bindings) != 1 || !r.Complete {
 		t.Errorf("a cut snapshot changed the replica: %+v", r)
 	}
 	r.Cut() // somebody lost messages in the middle
-	r.Apply(SnapshotEnd{"db", v(30)})
+	r.Apply(SnapshotEnd{Database: "db", Version: v(30)})
 	if len(r.Bindings) != 1 {
 		t.Errorf("the end of a cut snapshot was believed: %+v", r)
 	}
-	r.Apply(Bindings{Database: "db", Version: v(31), Unset: []l2gw.BindingKey{place}})
+	r.Apply(Bindings{Database: "db", Version: v(31), Unset: []Unbound{{BindingKey: place}}})
 	if len(r.Bindings) != 1 {
 		t.Error("words that build on lost ones were believed")
 	}
 	r.Apply(SnapshotBegin{"db", v(40)})
-	r.Apply(SnapshotEnd{"db", v(40)})
+	r.Apply(SnapshotEnd{Database: "db", Version: v(40)})
 	if len(r.Bindings) != 0 {
 		t.Errorf("the complete snapshot was not taken: %+v", r)
 	}
@@ -131,13 +131,13 @@ func TestADeltaFitsOrTheNetworkIsAskedForAnew(t *testing.T) {
 func TestOlderWordsChangeNothing(t *testing.T) {
 	r := told(t)
 	r.Apply(Segment{"db", segment(15, 5)})
-	r.Apply(Bindings{Database: "db", Version: v(15), Unset: []l2gw.BindingKey{place}})
+	r.Apply(Bindings{Database: "db", Version: v(15), Unset: []Unbound{{BindingKey: place}}})
 	for _, m := range []ToAgent{
 		Segment{"db", segment(14, 6)},
 		SegmentUnknown{"db", "net", v(14)},
 		SegmentGone{"db", "net", v(14)},
 		Bindings{Database: "db", Version: v(14), Set: []l2gw.Binding{{BindingKey: place, NetworkID: "net"}}},
-		Owned{"db", v(9), l2gw.Ownership{}},
+		Owned{Database: "db", Version: v(9), Owned: l2gw.Ownership{}},
 	} {
 		if e := r.Apply(m); !cmp.Equal(e, Effect{}) {
 			t.Errorf("%T: %+v", m, e)

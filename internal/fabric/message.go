@@ -10,6 +10,14 @@ import (
 // ProtocolVersion is what this program speaks.
 const ProtocolVersion = 1
 
+const (
+	// Term is for how long a grant is good without a renewal. A server gives up a
+	// stream on which it has heard nothing for so long, and so does an agent.
+	Term = 6 * time.Second
+	// BeatInterval is how often an agent sends a Beat.
+	BeatInterval = Term / 3
+)
+
 // ToAgent is a message from a server to an agent.
 type ToAgent interface {
 	// About is the database that the message is about, or "".
@@ -19,24 +27,55 @@ type ToAgent interface {
 // ToServer is a message from an agent to a server.
 type ToServer interface{ toServer() }
 
-// Welcome is the server's first message.
+// Welcome is the server's first message. It comes again whenever the server
+// becomes the controller or ceases to be it.
 type Welcome struct {
 	Protocol   int
+	Features   []string // see the Feature constants; unknown ones mean nothing
 	Server     string
 	Controller bool   // this server feeds agents
 	Epoch      uint64 // of its lease, if it is the controller
 }
 
-// Grant lets the agent write to a database; without one it observes.
-type Grant struct {
+// Refused says that the agent may not have a database that it named in Hello,
+// and why. Nothing else is said of that database, and no report on it is taken.
+type Refused struct {
 	Database string
-	Epoch    uint64
+	Reason   string
 }
 
-// Revoke takes a grant back.
+// Grant lets the agent write to a database; without one it observes. Grants are
+// ordered by their versions over all agents: of two, the newer one counts. See
+// [Tenure] for what an agent makes of it and [Granter] for who gets it when.
+type Grant struct {
+	Database string
+	Version  l2gw.Version
+	// Steal lets the agent take the lock from whoever has it, for as long as the
+	// grant has not expired. Without it, the agent stands in line.
+	Steal bool
+	// Term is how long the grant is good from the moment at which the agent sent
+	// Beat (0: its Hello). A Renewal begins it anew.
+	Term time.Duration
+	Beat uint64
+	// Clear is how long after the arrival of this message all older grants have
+	// expired. Only on a switch without locks does the agent wait for that.
+	Clear time.Duration
+}
+
+// Revoke takes back all grants up to a version.
 type Revoke struct {
 	Database string
-	Epoch    uint64
+	Version  l2gw.Version
+}
+
+// Renewal answers a Beat: all grants that this stream has brought and not
+// revoked are good for another Term from the moment at which the agent sent it.
+type Renewal struct {
+	Beat  uint64
+	Epoch uint64
+	// Leased is set if the server knew at this moment that nobody else can hold
+	// the controller's lease. Grants on switches without locks live by such ones only.
+	Leased bool
 }
 
 // SnapshotBegin starts a complete account of what a database must hold. What
@@ -50,6 +89,27 @@ type SnapshotBegin struct {
 type SnapshotEnd struct {
 	Database string
 	Version  l2gw.Version
+	// Revision is that of the intent that the account is of. One that is lower
+	// than the agent has seen is from a database that was restored from a backup:
+	// removals are held until an operator releases them.
+	Revision int64
+}
+
+// SameNetwork, within a snapshot, stands for the segment that the agent's Hello
+// had a digest of.
+type SameNetwork struct {
+	Database  string
+	NetworkID string
+	Version   l2gw.Version // that the segment has from now on
+	Digest    l2gw.Digest
+}
+
+// SameBindings, within a snapshot, stands for all bindings that the agent's
+// Hello had a digest of.
+type SameBindings struct {
+	Database string
+	Version  l2gw.Version
+	Digest   l2gw.Digest
 }
 
 // Bindings changes the bindings of a database. It must come after the Owned
@@ -57,8 +117,15 @@ type SnapshotEnd struct {
 type Bindings struct {
 	Database string
 	Version  l2gw.Version
+	Revision int64 // of the intent; 0 within a snapshot
 	Set      []l2gw.Binding
-	Unset    []l2gw.BindingKey
+	Unset    []Unbound
+}
+
+// Unbound is a binding that is not wanted any more.
+type Unbound struct {
+	l2gw.BindingKey
+	Request string // id of the API request that removed it, or ""
 }
 
 // Segment is a network that is bound on a database, whole.
@@ -78,6 +145,9 @@ type SegmentDelta struct {
 	VTEPs     []netip.Addr // all of them, sorted
 	Set       []l2gw.Host  // added or changed
 	Removed   []l2gw.MAC
+	// Digest is that of the segment at version To: an agent that comes to another
+	// one asks for the network anew.
+	Digest l2gw.Digest
 }
 
 // SegmentUnknown says that nothing is known of a network: its rows stay as they are.
@@ -101,6 +171,10 @@ type Owned struct {
 	Database string
 	Version  l2gw.Version
 	Owned    l2gw.Ownership
+	// Lost are networks of Owned that are not bound because the inventory does
+	// not have them any more, although users want them bound. Removing their rows
+	// is a removal caused by the inventory, and may be held.
+	Lost []string
 }
 
 // Command is what an operator asks of an agent.
@@ -112,17 +186,44 @@ const (
 	CommandValidate Command = "validate"
 	// CommandResync looks at the whole database at once instead of at the next audit.
 	CommandResync Command = "resync"
+	// CommandReport asks for all that the agent reports of the database, anew.
+	CommandReport Command = "report"
+	// CommandRelease lets go of the removals that are held: of one network, or of
+	// the whole database if Do.NetworkID is "".
+	CommandRelease Command = "release"
+	// CommandRun, CommandObserve and CommandPause set the database's l2gw.Mode.
+	CommandRun     Command = "run"
+	CommandObserve Command = "observe"
+	CommandPause   Command = "pause"
 )
+
+// Reads reports whether the command changes nothing, so that a server may give
+// it that is not the controller.
+func (c Command) Reads() bool { return c == CommandValidate || c == CommandReport }
 
 // Do asks for a command; the answer is a Done with the same ID.
 type Do struct {
-	ID       uint64
-	Database string
-	Command  Command
+	ID        uint64
+	Database  string
+	Command   Command
+	NetworkID string // CommandRelease only; "": all
+	Epoch     uint64 // of the controller that says so; 0 for commands that only read
 }
 
 // About implements ToAgent.
 func (m Welcome) About() string { return "" }
+
+// About implements ToAgent.
+func (m Refused) About() string { return m.Database }
+
+// About implements ToAgent.
+func (m Renewal) About() string { return "" }
+
+// About implements ToAgent.
+func (m SameNetwork) About() string { return m.Database }
+
+// About implements ToAgent.
+func (m SameBindings) About() string { return m.Database }
 
 // About implements ToAgent.
 func (m Grant) About() string { return m.Database }
@@ -160,10 +261,31 @@ func (m Do) About() string { return m.Database }
 // Hello is the agent's first message.
 type Hello struct {
 	Protocol  int
+	Features  []string
 	Agent     string // host name
 	Version   string // of the program
-	Databases []string
+	Databases []Holding
 	Epoch     uint64 // the highest seen
+}
+
+// Holding is a database of an agent, and what the agent knows of what it must
+// hold: with it, a server sends only what differs.
+type Holding struct {
+	Database string
+	Grant    l2gw.Version // the newest grant that it acted on, or zero
+	Writer   bool         // it may write by that grant at this moment
+	// The digests of a complete replica; nothing of one that is not.
+	Complete bool
+	Bindings l2gw.Digest
+	Networks map[string]l2gw.Digest // by network id; those that are unknown are not there
+	Revision int64                  // the highest intent revision seen
+}
+
+// Beat says that the agent is there, and asks for a Renewal. An agent sends one
+// every [BeatInterval] to each server.
+type Beat struct {
+	Sequence uint64 // counts from 1 in each stream
+	Epoch    uint64 // the highest seen
 }
 
 // Observed is what the agent sees of a database, whole.
@@ -176,6 +298,14 @@ type Observed struct {
 type LearnedKey struct {
 	NetworkID string
 	MAC       l2gw.MAC
+}
+
+// Orphans are rows that the agent has written and that the server does not know
+// as ours: its database was restored from a backup. The controller records them
+// as ours, so that they can be removed once an operator releases that.
+type Orphans struct {
+	Database string
+	Owned    l2gw.Ownership
 }
 
 // Learned is what a database's switches learned. A full one replaces all that was said before.
@@ -194,6 +324,7 @@ const (
 	ClassOK         Class = ""             // applied
 	ClassRetry      Class = "retry"        // tried again by itself
 	ClassDoNotRetry Class = "do-not-retry" // stays so until something changes
+	ClassHeld       Class = "held"         // waits for an operator, or for a second look at the inventory
 )
 
 // BindingResult says how one binding stands in the switch.
@@ -240,6 +371,8 @@ type Done struct {
 }
 
 func (Hello) toServer()    {}
+func (Beat) toServer()     {}
+func (Orphans) toServer()  {}
 func (Observed) toServer() {}
 func (Learned) toServer()  {}
 func (Applied) toServer()  {}

@@ -130,7 +130,8 @@ func (r *Replica) newer(key string, v l2gw.Version) bool {
 func (r *Replica) applyBindings(m Bindings) Effect {
 	networks := map[string]bool{}
 	var e Effect
-	for _, k := range m.Unset {
+	for _, u := range m.Unset {
+		k := u.BindingKey
 		if b, ok := r.Bindings[k]; ok {
 			networks[b.NetworkID] = true
 			e.Bindings = append(e.Bindings, k)

@@ -19,6 +19,9 @@ type Intent struct {
 	Segments map[string]*l2gw.Segment
 	Owned    l2gw.Ownership
 	Options  Options
+	// Keep names networks of which no row may be removed, whatever else is done
+	// for them; nil: all may. What is left out for it is counted in Plan.Removals.
+	Keep func(network string) bool
 	// Terse leaves the hosts out of Plan.Differences: naming 10,000 of them
 	// takes as long as planning them.
 	Terse bool
@@ -79,9 +82,15 @@ type Plan struct {
 	// Waiting are logical switches that can only be removed when the switch has
 	// withdrawn its own rows.
 	Waiting []string
+	// Removals counts, per network of which rows go, or would go if Intent.Keep
+	// allowed it, how many those are and how many the network has there.
+	Removals map[string]Removal
 	// Gone is what was ours, is no longer wanted, and is confirmed not to be there.
 	Gone l2gw.Ownership
 }
+
+// Removal is how many rows of a network go, of how many.
+type Removal struct{ Rows, Total int }
 
 // Verdict is what the held contents say about a binding or a network.
 type Verdict struct {
