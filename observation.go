@@ -94,3 +94,21 @@ type Learned struct {
 	NetworkID string
 	Host
 }
+
+// AgentState is an agent as a server sees it.
+type AgentState struct {
+	Name      string // host name
+	Version   string // of its program
+	Address   string // that it connected from, or ""
+	Connected bool
+	Since     time.Time // connected or, if it is not, last heard of
+	Databases []AgentDatabase
+}
+
+// AgentDatabase is a database that an agent names.
+type AgentDatabase struct {
+	Name      string
+	Connected bool   // the agent is connected to it
+	Writer    bool   // the agent writes to it
+	Refused   string // why the agent may not have it, or ""
+}
