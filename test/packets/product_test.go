@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"l2gw"
+	"l2gw/internal/fabric"
 	"l2gw/test/product"
 )
 
@@ -64,4 +66,40 @@ func TestBareMetalAndVirtualMachinesShareTheirNetworks(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+// What switches hold does not depend on us: packets go on, also to hosts that
+// have been silent, and a switch is programmed again once we are back.
+func TestPacketsGoOnWhileAllOfOursIsDown(t *testing.T) {
+	l := Start(t)
+	p := product.Start(t, Inventory, "gw1:"+l.GW1.TCP, "gw2:"+l.GW2.TCP)
+	red := l2gw.NetworkIDFromName("red")
+	for _, d := range []product.Device{
+		{Name: "sw1", Interfaces: []product.Interface{{Name: "p1", VLANs: []int{100}}}},
+		{Name: "sw2", Interfaces: []product.Interface{{Name: "q1", VLANs: []int{100}}}},
+	} {
+		p.WaitStatus(p.Connect(p.CreateGateway(d.Name, d), red, ""), "ACTIVE")
+	}
+	pings := func(when string) {
+		t.Helper()
+		for _, pair := range [][2]Host{{BM1, VM1}, {VM3, BM3}, {BM3, BM1}} {
+			ctx, cancel := context.WithTimeout(t.Context(), Patience)
+			if err := l.Ping(ctx, pair[0], pair[1]); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+			cancel()
+		}
+	}
+	pings("while all is up")
+	p.Kill()
+	pings("after a kill")
+	// Longer than any lease or grant is good.
+	for begin := time.Now(); time.Since(begin) < 2*fabric.Term; {
+		pings(fmt.Sprintf("%v after a kill", time.Since(begin).Round(time.Second)))
+	}
+	if err := oneCopyEach(t.Context(), l, BM1); err != nil {
+		t.Error(err)
+	}
+	p.Run()
+	pings("after a restart")
 }
