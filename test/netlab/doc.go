@@ -1,7 +1,7 @@
 // Package netlab gives tests a network of their own: hosts that are network
 // namespaces, and links between them that can be cut and slowed down.
 //
-// The test's process itself moves into the laboratory's hub ([Main]), so that
+// The test itself moves into the laboratory's hub ([Enter]), so that
 // what it starts, database servers say, is reached by all hosts. Each host has a
 // link to the hub, and any two hosts may have one of their own.
 //

@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
@@ -8,8 +9,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 const prefix = "l2gwlab-"
@@ -17,45 +20,69 @@ const prefix = "l2gwlab-"
 // inside is set in the process that runs in the hub.
 const inside = "L2GW_NETLAB_HUB"
 
-// Main is a testing.M that runs the tests within a hub of their own.
-type Main struct{ *testing.M }
-
-// Run makes the hub, runs this program again in it, and removes the hub.
-func (m Main) Run() int {
+// Enter moves a test into a hub of its own: it runs the test once more, in a
+// process in the hub, and returns false when that has ended, with its verdict.
+// In that process it returns true.
+func Enter(t *testing.T) bool {
+	t.Helper()
 	if os.Getenv(inside) != "" {
-		return m.M.Run()
+		return true
 	}
 	removeLeftovers()
-	hub := prefix + strconv.Itoa(os.Getpid()) + "-hub"
+	hub := fmt.Sprintf("%s%d-%d-hub", prefix, os.Getpid(), hubs.Add(1))
 	if err := ip("netns", "add", hub); err != nil {
-		fmt.Fprintln(os.Stderr, "netlab:", err)
-		return 1
+		t.Fatal(err)
 	}
 	defer func() { _ = ip("netns", "del", hub) }()
 	if err := ip("-n", hub, "link", "set", "lo", "up"); err != nil {
-		fmt.Fprintln(os.Stderr, "netlab:", err)
-		return 1
+		t.Fatal(err)
 	}
 	self, err := os.Executable()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "netlab:", err)
-		return 1
+		t.Fatal(err)
 	}
-	cmd := exec.Command("ip", append([]string{"netns", "exec", hub, self}, os.Args[1:]...)...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	args := []string{"netns", "exec", hub, self, "-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
+	if deadline, ok := t.Deadline(); ok {
+		args = append(args, "-test.timeout="+time.Until(deadline).String())
+	}
+	out := &lines{t: t}
+	cmd := exec.Command("ip", args...)
+	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), inside+"="+hub)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Run(); err != nil {
-		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() > 0 {
-			return cmd.ProcessState.ExitCode()
-		}
-		fmt.Fprintln(os.Stderr, "netlab:", err)
-		return 1
+	err = cmd.Run()
+	out.flush()
+	if err != nil {
+		t.Fatalf("in a hub: %v", err)
 	}
-	return 0
+	return false
 }
 
-// removeLeftovers removes the namespaces of runs whose process is gone.
+// hubs counts those of this process.
+var hubs atomic.Int64
+
+// lines hands what the test in the hub prints to this test's log.
+type lines struct {
+	t    *testing.T
+	part []byte
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.part = append(l.part, b...)
+	if i := bytes.LastIndexByte(l.part, '\n'); i >= 0 {
+		l.t.Logf("%s", l.part[:i])
+		l.part = l.part[i+1:]
+	}
+	return len(b), nil
+}
+
+func (l *lines) flush() {
+	if len(l.part) > 0 {
+		l.t.Logf("%s", l.part)
+	}
+}
+
+// removeLeftovers removes the namespaces of processes whose process is gone.
 func removeLeftovers() {
 	names, _ := filepath.Glob("/run/netns/" + prefix + "*")
 	for _, path := range names {
@@ -75,12 +102,12 @@ type Lab struct {
 	links int
 }
 
-// New makes a laboratory in the hub in which the test runs; see [Main].
+// New makes a laboratory in the hub in which the test runs; see [Enter].
 func New(t testing.TB) *Lab {
 	t.Helper()
 	hub := os.Getenv(inside)
 	if hub == "" {
-		t.Fatal("the package's TestMain must call netlab.Main")
+		t.Fatal("netlab.Enter must have moved the test into a hub")
 	}
 	return &Lab{t: t, id: strings.TrimSuffix(hub, "-hub")}
 }
