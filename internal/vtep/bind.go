@@ -38,6 +38,10 @@ func (p *planner) bind(n *network, k l2gw.BindingKey) Verdict {
 		}
 		p.differ(tablePhysicalPort, place(k), n.label, "logical switch "+name+", which is not ours")
 		return Verdict{l2gw.StatusError, fmt.Sprintf("VLAN %d of %s/%s is bound to logical switch %s, which is not ours", k.VLAN, k.Device, k.Interface, name)}
+	case !held.IsZero() && p.keepsBinding(LogicalSwitch{other}.Name(), k):
+		p.differ(tablePhysicalPort, place(k), n.label, p.labelOf(LogicalSwitch{other}.Name()))
+		return Verdict{l2gw.StatusBuild, fmt.Sprintf("VLAN %d of %s/%s is still bound to %s, whose removals are held",
+			k.VLAN, k.Device, k.Interface, p.labelOf(LogicalSwitch{other}.Name()))}
 	default:
 		was := ""
 		if other != nil {
@@ -102,7 +106,7 @@ func (p *planner) unbind(n *network, b boundVLAN) {
 		p.differ(tablePhysicalPort, place(b.at), "", n.label)
 	}
 	s := Subject{Network: n.id, Binding: b.at}
-	if p.isBlocked(s) {
+	if p.isBlocked(s) || p.keepsBinding(n.id, b.at) {
 		return
 	}
 	ls := n.row.UUID()

@@ -21,7 +21,11 @@ type Intent struct {
 	Options  Options
 	// Keep names networks of which no row may be removed, whatever else is done
 	// for them; nil: all may. What is left out for it is counted in Plan.Removals.
+	// VTEPs that left stay in the flood set, and a logical switch with another VNI is not rebuilt.
 	Keep func(network string) bool
+	// Unbinds names kept networks of which bindings may be removed nonetheless, if they
+	// are recorded as ours: a user has done away with those. nil: none.
+	Unbinds func(network string) bool
 	// Terse leaves the hosts out of Plan.Differences: naming 10,000 of them
 	// takes as long as planning them.
 	Terse bool
@@ -83,13 +87,17 @@ type Plan struct {
 	// withdrawn its own rows.
 	Waiting []string
 	// Removals counts, per network of which rows go, or would go if Intent.Keep
-	// allowed it, how many those are and how many the network has there.
+	// allowed it, how many those are and how many the network has there. What goes
+	// only after others are seen to be gone is counted from the beginning.
 	Removals map[string]Removal
 	// Gone is what was ours, is no longer wanted, and is confirmed not to be there.
 	Gone l2gw.Ownership
 }
 
-// Removal is how many rows of a network go, of how many.
+// Removal is how many rows of a network go, of how many. Rows are its unicast rows,
+// the members of its flood sets (each of them a VTEP that is reached) and its logical switch.
+// A further row of a MAC that keeps one, and a member that is in two sets, do not go in
+// this sense: nothing is lost with them. VLAN bindings do not count: they are what users ask for one by one.
 type Removal struct{ Rows, Total int }
 
 // Verdict is what the held contents say about a binding or a network.

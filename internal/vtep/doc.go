@@ -14,6 +14,7 @@
 //   - Rows and bindings that are not ours ([l2gw.Ownership]) are neither changed
 //     nor removed. A binding or a VNI that somebody else has is never taken.
 //   - A network that is bound and whose segment is unknown keeps its rows.
+//   - A network that Intent.Keep names loses no row, whatever else is done for it.
 //   - No two logical switches get the same VNI, and tunnel_key is never changed
 //     in place: a logical switch with another VNI is rebuilt.
 //   - The flood set has a VTEP before or with its first unicast row, and loses it

@@ -275,18 +275,25 @@ func (p *planner) writeHosts(n *network) {
 		n.degraded = append(n.degraded, fmt.Sprintf("%d of %d hosts are written, since %s; what is sent to the others is flooded",
 			d.wanted-d.unwritten, d.wanted, p.fullFor))
 	}
-	for _, t := range d.twice {
-		if p.isBlocked(Subject{Network: n.id, MAC: t.host.MAC}) {
-			d.blocked++
-		}
-	}
-	for _, r := range d.extra {
-		if p.isBlocked(extraSubject(n, r)) {
-			d.blocked++
-		}
+	if !p.keeps(n.id) {
+		p.countRefused(n)
 	}
 	if d.blocked > 0 {
 		n.degraded = append(n.degraded, fmt.Sprintf("%d rows that the switch refused are left out for now", d.blocked))
+	}
+}
+
+// countRefused counts the rows that are to be removed and that the switch refused to.
+func (p *planner) countRefused(n *network) {
+	for _, t := range n.hosts.twice {
+		if p.isBlocked(Subject{Network: n.id, MAC: t.host.MAC}) {
+			n.hosts.blocked++
+		}
+	}
+	for _, r := range n.hosts.extra {
+		if p.isBlocked(extraSubject(n, r)) {
+			n.hosts.blocked++
+		}
 	}
 }
 
@@ -474,8 +481,11 @@ func (p *planner) planMACs(id string, macs []l2gw.MAC) bool {
 			}
 		}
 	}
+	p.countRemoval(n, len(d.extra))
 	p.writeHosts(n)
-	p.later = append(p.later, func() { p.removeHosts(n) })
+	if !p.keeps(id) {
+		p.later = append(p.later, func() { p.removeHosts(n) })
+	}
 	return true
 }
 

@@ -20,6 +20,7 @@ type network struct {
 	// verdict is what the logical switch alone says: zero if nothing stands against it.
 	verdict  Verdict
 	degraded []string // what does not work, in words
+	held     int      // rows that would be removed if they were not kept
 
 	hosts hostDiff
 	flood flood
@@ -117,6 +118,9 @@ func (p *planner) claim(n *network) {
 		n.stage = ready
 	case before != "":
 		n.freeze(l2gw.StatusError, "VNI %d is also that of network %s", vni, p.labelOf(before))
+	case hasKey && p.keeps(n.id):
+		n.stage = rebuilt
+		n.verdict = Verdict{l2gw.StatusBuild, fmt.Sprintf("the VNI is %d and was %d: the logical switch stays as it is, since the removal of its rows is held", vni, key)}
 	case hasKey:
 		n.stage = rebuilt
 		n.verdict = Verdict{l2gw.StatusBuild, fmt.Sprintf("the VNI is %d and was %d: the logical switch is being made anew", vni, key)}
@@ -134,6 +138,9 @@ func (p *planner) claim(n *network) {
 // stageOf tells what is going to be done with another network. Networks that wait
 // for each other in a circle all give their VNIs up.
 func (p *planner) stageOf(id string) stage {
+	if p.keeps(id) {
+		return frozen // it gives nothing up
+	}
 	if s, ok := p.stages[id]; ok {
 		return s
 	}

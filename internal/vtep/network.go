@@ -22,12 +22,12 @@ func (p *planner) planNetwork(id string) {
 		p.plan.Networks[id] = p.remove(n)
 		return
 	case rebuilt:
-		if v := p.remove(n); v.Reason != "" {
+		if v := p.remove(n); v.Reason != "" && n.held == 0 {
 			n.verdict.Reason += "; " + v.Reason
 		}
 		p.bindAll(n)
 		p.plan.Networks[id] = n.verdict
-		p.deferred = true
+		p.deferred = p.deferred || n.held == 0
 		return
 	case frozen:
 		p.bindAll(n)
@@ -49,20 +49,26 @@ func (p *planner) planNetwork(id string) {
 	p.writeLogicalSwitch(n)
 	p.growFlood(n)
 	p.bindAll(n)
+	p.countRemoval(n, len(n.hosts.extra)+p.leaving(&n.flood))
 	p.writeHosts(n)
-	p.later = append(p.later, func() {
-		p.removeHosts(n)
-		p.shrinkFlood(n)
-	})
+	if !p.keeps(id) {
+		p.later = append(p.later, func() {
+			p.removeHosts(n)
+			p.shrinkFlood(n)
+		})
+	}
 	p.unbindStale(n)
 
 	switch {
 	case n.row == nil:
 		n.verdict = Verdict{Status: l2gw.StatusBuild}
 	case len(n.degraded) > 0:
+		if n.held > 0 {
+			n.degraded = append(n.degraded, n.keptWords())
+		}
 		n.verdict = Verdict{l2gw.StatusDegraded, strings.Join(n.degraded, "; ")}
 	default:
-		n.verdict = Verdict{Status: l2gw.StatusActive}
+		n.verdict = Verdict{l2gw.StatusActive, n.keptWords()}
 	}
 	p.plan.Networks[id] = n.verdict
 }

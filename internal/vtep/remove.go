@@ -30,6 +30,10 @@ func (p *planner) remove(n *network) Verdict {
 	for _, r := range mcast {
 		p.differ(tableMcastRemote, Mcast{r}.MAC()+" in "+n.label, "", p.addresses(p.locatorsOf(r)))
 	}
+	p.countRemoval(n, RowsOf(p.snap, n.id))
+	if n.held > 0 {
+		return Verdict{l2gw.StatusBuild, "its removal is held"}
+	}
 	waits := p.waitsFor(n)
 
 	p.later = append(p.later, func() {
