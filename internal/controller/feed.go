@@ -32,6 +32,7 @@ type feed struct {
 	snapshot bool // everything is to be told
 	owned    bool
 	bindings map[l2gw.BindingKey]bool
+	requests map[l2gw.BindingKey]string // that removed a binding
 	networks map[string]*networkFeed
 	told     map[string]l2gw.Version // the version of each segment that the agent holds
 }
@@ -44,7 +45,7 @@ type networkFeed struct {
 func newFeed(d *database, l *link) *feed {
 	return &feed{
 		database: d, link: l, snapshot: true, bindings: map[l2gw.BindingKey]bool{},
-		networks: map[string]*networkFeed{}, told: map[string]l2gw.Version{},
+		requests: map[l2gw.BindingKey]string{}, networks: map[string]*networkFeed{}, told: map[string]l2gw.Version{},
 	}
 }
 
@@ -55,6 +56,26 @@ func (f *feed) network(id string) *networkFeed {
 		f.networks[id] = n
 	}
 	return n
+}
+
+// bind notes that a binding is wanted, or wanted otherwise.
+func (f *feed) bind(k l2gw.BindingKey) {
+	delete(f.requests, k)
+	f.bindings[k] = true
+	f.link.poke()
+}
+
+// unbind notes that a binding is not wanted any more, because of that API request (or "").
+func (f *feed) unbind(k l2gw.BindingKey, request string) {
+	f.requests[k] = request
+	f.bindings[k] = true
+	f.link.poke()
+}
+
+// ownedChanged notes that what is ours, or lost, is otherwise.
+func (f *feed) ownedChanged() {
+	f.owned = true
+	f.link.poke()
 }
 
 func (f *feed) holds(network string) bool { _, ok := f.told[network]; return ok }
@@ -145,7 +166,7 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent) {
 		msgs = append(msgs, fabric.Grant{Database: d.name, Version: version, Term: fabric.Term}, fabric.SnapshotBegin{Database: d.name, Version: version})
 	}
 	if f.owned {
-		msgs = append(msgs, fabric.Owned{Database: d.name, Version: version, Owned: cloneOwnership(d.owned)})
+		msgs = append(msgs, fabric.Owned{Database: d.name, Version: version, Owned: cloneOwnership(d.owned), Lost: slices.Sorted(maps.Keys(d.lost))})
 	}
 	// Segments go before bindings, so that an agent that is told to bind knows what.
 	for id, n := range f.networks {
@@ -157,7 +178,7 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent) {
 			if b, ok := d.wanted[k]; ok {
 				m.Set = append(m.Set, b)
 			} else {
-				m.Unset = append(m.Unset, fabric.Unbound{BindingKey: k})
+				m.Unset = append(m.Unset, fabric.Unbound{BindingKey: k, Request: f.requests[k]})
 			}
 		}
 		msgs = append(msgs, m)
@@ -167,6 +188,7 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent) {
 	}
 	f.snapshot, f.owned = false, false
 	f.bindings, f.networks = map[l2gw.BindingKey]bool{}, map[string]*networkFeed{}
+	f.requests = map[l2gw.BindingKey]string{}
 	return msgs
 }
 
@@ -255,7 +277,7 @@ func (c *Controller) attach(ctx context.Context, l *link, databases []string) {
 			if d.feed != nil {
 				continue
 			}
-			d.feed = newFeed(d, l)
+			d.feed, d.source = newFeed(d, l), l
 			l.feeds[name] = d.feed
 			// What is remembered of it weighs more now: see isMemory.
 			for _, dev := range d.observed.Devices {
@@ -273,7 +295,7 @@ func (c *Controller) detach(l *link) {
 	c.locked(func() {
 		for _, f := range l.feeds {
 			if f.database.feed == f {
-				f.database.feed = nil
+				f.database.feed, f.database.source = nil, nil
 			}
 		}
 		l.feeds = map[string]*feed{}

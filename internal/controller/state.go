@@ -28,6 +28,9 @@ type state struct {
 	nodes   map[netip.Addr]int    // VTEPs of the inventory, and how many networks have each
 	holders map[netip.Addr]string // tunnel IPs, and the database that had each first and still has it
 
+	// leading is set while this server feeds agents and writes to the store, with
+	// version.Epoch. One that stands by keeps the same state in memory only.
+	leading bool
 	version l2gw.Version // the last one given out
 }
 
@@ -51,7 +54,11 @@ type database struct {
 	bound    map[string]int // how many of wanted a network has, by its id
 	// When a network of ours was last bound there, as a version: later words to the agent are newer.
 	boundSince map[string]l2gw.Version
-	feed       *feed // nil while no agent serves the database
+	// lost are networks of ours that users want bound there and that the inventory has no more.
+	lost map[string]bool
+
+	source *link // whose report on it counts; nil while no agent names it
+	feed   *feed // to the agent that was granted it; nil while there is none, or another server leads
 
 	bindingResults map[l2gw.BindingKey]fabric.BindingResult
 	networkResults map[string]fabric.NetworkResult
@@ -72,6 +79,7 @@ func newState() state {
 		reporting:    map[string][]string{},
 		nodes:        map[netip.Addr]int{},
 		holders:      map[netip.Addr]string{},
+		leading:      true,
 		version:      l2gw.Version{Epoch: 1},
 	}
 }
@@ -91,6 +99,7 @@ func (s *state) database(name string) *database {
 			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
 			bound:          map[string]int{},
 			boundSince:     map[string]l2gw.Version{},
+			lost:           map[string]bool{},
 			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
 			networkResults: map[string]fabric.NetworkResult{},
 			learned:        map[fabric.LearnedKey]l2gw.Learned{},
