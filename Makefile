@@ -33,7 +33,7 @@ demo-packets: build deps
 
 ## test: all that must hold before a change goes in: lint and every suite, with the race detector
 .PHONY: test
-test: deps lint test-race test-packets
+test: deps proto-check lint test-race test-packets
 
 ## test-unit: all suites but the packets, without the race detector
 .PHONY: test-unit
@@ -82,6 +82,19 @@ lint: $(TOOLS)/golangci-lint
 fmt: $(TOOLS)/gofumpt
 	$(TOOLS)/gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
 
+## proto: generate internal/fabric/fabricpb from proto/ anew
+PROTO := l2gw/fabric/v1/fabric.proto
+.PHONY: proto
+proto: deps $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go
+	PATH=$(CURDIR)/$(TOOLS):$$PATH protoc -I proto --go_out=. --go_opt=module=l2gw \
+	  --connect-go_out=. --connect-go_opt=module=l2gw,package_suffix= $(PROTO)
+
+## proto-check: fail if the generated code is not that of proto/
+.PHONY: proto-check
+proto-check: proto
+	@git diff --exit-code -I '^// .protoc ' -- internal/fabric/fabricpb || { \
+	  echo "internal/fabric/fabricpb is not what proto/ generates: commit what make proto made" >&2; exit 1; }
+
 ## deps: the Debian packages that tests need; does nothing when they are there
 .PHONY: deps
 deps:
@@ -107,3 +120,11 @@ $(TOOLS)/golangci-lint: tools/go.mod
 $(TOOLS)/gofumpt: tools/go.mod
 	@mkdir -p $(TOOLS)
 	cd tools && go build -o ../$@ mvdan.cc/gofumpt
+
+$(TOOLS)/protoc-gen-go: tools/go.mod
+	@mkdir -p $(TOOLS)
+	cd tools && go build -o ../$@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+$(TOOLS)/protoc-gen-connect-go: tools/go.mod
+	@mkdir -p $(TOOLS)
+	cd tools && go build -o ../$@ connectrpc.com/connect/cmd/protoc-gen-connect-go

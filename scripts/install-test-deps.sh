@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests run: Open vSwitch, its
-# hardware_vtep emulator, the tools that look at packets, PostgreSQL and
-# MariaDB. Does nothing when all are there. Works on a fresh Debian or Ubuntu as
+# hardware_vtep emulator, the tools that look at packets, PostgreSQL, MariaDB and
+# the protobuf compiler. Does nothing when all are there. Works on a fresh Debian or Ubuntu as
 # root; starts no service.
 set -euo pipefail
 
@@ -10,6 +10,7 @@ packages=(
   iproute2 iputils-ping iputils-arping tcpdump ethtool procps
   postgresql mariadb-server
   gcc libc6-dev # for the race detector
+  protobuf-compiler # for make proto
 )
 
 missing=()
