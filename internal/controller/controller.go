@@ -67,7 +67,8 @@ type Controller struct {
 	lastDo uint64                        // guarded by mu
 	asked  map[uint64]chan<- fabric.Done // commands without an answer yet; guarded by mu
 
-	waiting []func(context.Context) // what the store did not take; Run's goroutine only
+	writer  *writer
+	reading reading
 }
 
 // New makes a controller that knows nothing yet.
@@ -81,19 +82,30 @@ func New(o Options) *Controller {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Controller{
+	c := &Controller{
 		opts: o, log: o.Logger, events: make(chan func(context.Context), 256),
 		state: newState(), ended: make(chan struct{}), asked: map[uint64]chan<- fabric.Done{},
+		reading: reading{again: make(chan chan<- error)},
 	}
+	c.writer = newWriter(o.Store, o.Logger, o.Now, written{c})
+	return c
 }
 
 // Run works until ctx ends. It runs once.
 func (c *Controller) Run(ctx context.Context) error {
-	defer close(c.ended)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.opts.Inventory.Run(ctx, sink{c, ctx}) })
 	g.Go(func() error { return c.loop(ctx) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	g.Go(func() error { return c.read(ctx) })
+	g.Go(func() error { c.writer.run(ctx); return nil })
+	err := g.Wait()
+	close(c.ended)
+	// What was learned is passed on now and then, so some of it was not yet.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	defer cancel()
+	c.rememberLearned()
+	c.writer.flush(last)
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
@@ -103,9 +115,6 @@ func (c *Controller) loop(ctx context.Context) error {
 	if err := c.load(ctx); err != nil {
 		return err
 	}
-	wake, unsubscribe := c.opts.Store.Subscribe()
-	defer unsubscribe()
-	c.readIntent(ctx)
 	poll := time.NewTicker(c.opts.Poll)
 	defer poll.Stop()
 	learned := time.NewTimer(time.Hour)
@@ -114,18 +123,11 @@ func (c *Controller) loop(ctx context.Context) error {
 		learned.Reset(c.untilLearnedDeadline())
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
-			c.rememberLearned(last)
-			cancel()
 			return ctx.Err()
 		case f := <-c.events:
 			f(ctx)
-		case <-wake:
-			c.readIntent(ctx)
 		case <-poll.C:
-			c.readIntent(ctx)
-			c.retry(ctx)
-			c.rememberLearned(ctx)
+			c.rememberLearned()
 		case <-learned.C:
 			c.ageLearned(ctx)
 		}
@@ -165,57 +167,4 @@ func (c *Controller) locked(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f()
-}
-
-// readIntent takes in what users changed since the last time.
-func (c *Controller) readIntent(ctx context.Context) {
-	since := c.state.revision
-	if since > 0 {
-		rev, changes, complete, err := c.opts.Store.Changes(ctx, since)
-		if err != nil {
-			c.log.Warn("cannot read what users changed; trying again", "error", err)
-			return
-		}
-		if complete {
-			if rev == since {
-				return
-			}
-			c.changeIntent(ctx, rev, changes)
-			return
-		}
-	}
-	rev, all, err := c.opts.Store.Bindings(ctx)
-	if err != nil {
-		c.log.Warn("cannot read the bindings; trying again", "error", err)
-		return
-	}
-	now := make(map[l2gw.BindingKey]bool, len(all))
-	changes := make([]store.BindingChange, 0, len(all))
-	for _, b := range all {
-		now[b.BindingKey] = true
-		changes = append(changes, store.BindingChange{Binding: b, Set: true})
-	}
-	for k, b := range c.state.bindings {
-		if !now[k] {
-			changes = append(changes, store.BindingChange{Binding: b})
-		}
-	}
-	c.changeIntent(ctx, rev, changes)
-}
-
-func (c *Controller) changeIntent(ctx context.Context, revision int64, changes []store.BindingChange) {
-	keys := make(map[l2gw.BindingKey]bool, len(changes))
-	c.locked(func() {
-		for _, ch := range changes {
-			c.state.setBinding(ch.Binding, ch.Set)
-			keys[ch.BindingKey] = true
-		}
-		c.state.revision = revision
-		c.state.intentRead = true
-	})
-	for _, ch := range changes {
-		c.log.Debug("a binding is wanted otherwise", "connection_id", ch.ConnectionID, "network_id", ch.NetworkID,
-			"device", ch.Device, "interface", ch.Interface, "vlan", ch.VLAN, "wanted", ch.Set, "revision", ch.Revision)
-	}
-	c.place(ctx, keys)
 }

@@ -105,11 +105,27 @@ func newWorld() *world {
 		segments: map[string]*l2gw.Segment{}, learned: map[fabric.LearnedKey]l2gw.Host{},
 	}
 	w.c = New(Options{Store: w.store, Now: func() time.Time { return now }})
-	w.c.readIntent(context.Background())
+	w.c.changeIntent(context.Background(), 1, nil)
 	for db := range devices {
 		w.reconnect(db)
 	}
 	return w
+}
+
+// write lets the store take what it will, and the controller hear of it.
+func (w *world) write() {
+	for {
+		for _, q := range w.c.writer.queues {
+			q.due = time.Time{} // whatever failed before
+		}
+		w.c.writer.write(context.Background())
+		select {
+		case f := <-w.c.events:
+			f(context.Background())
+		default:
+			return
+		}
+	}
 }
 
 // reconnect is an agent that comes (back) and knows nothing.
@@ -135,6 +151,9 @@ func (w *world) reconnect(db string) {
 
 // deliver hands over what the controller has to say; the agent's questions go back.
 func (w *world) deliver(t *rapid.T, db string, twice bool) {
+	if !w.store.broken {
+		w.write()
+	}
 	a := w.agents[db]
 	for _, m := range w.c.collect(a.link) {
 		for range 1 + map[bool]int{true: 1}[twice] {
@@ -320,10 +339,10 @@ func TestAgentsEndUpKnowingWhatTheyMust(t *testing.T) {
 			"agent comes anew":  func(t *rapid.T) { w.reconnect(database.Draw(t, "db")) },
 			"messages come":     func(t *rapid.T) { w.deliver(t, database.Draw(t, "db"), rapid.Bool().Draw(t, "twice")) },
 			"the store goes":    func(*rapid.T) { w.store.broken = true },
-			"the store is back": func(*rapid.T) { w.store.broken = false; w.c.retry(context.Background()) },
+			"the store is back": func(*rapid.T) { w.store.broken = false; w.write() },
 		})
 		w.store.broken = false
-		w.c.retry(context.Background())
+		w.write()
 		for db, a := range w.agents {
 			for range 3 { // a question and its answer
 				w.deliver(t, db, false)
@@ -367,6 +386,9 @@ func TestWhatWasBoundAgainSinceItWasConfirmedGoneIsStillOurs(t *testing.T) {
 	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 1}
 	confirm := func() {
 		a := w.agents["db1"]
+		if !w.store.broken {
+			w.write()
+		}
 		for _, m := range w.c.collect(a.link) {
 			a.apply(m)
 		}
@@ -383,11 +405,12 @@ func TestWhatWasBoundAgainSinceItWasConfirmedGoneIsStillOurs(t *testing.T) {
 	w.store.broken = false
 	w.bind(k, "a")
 	w.bind(k, "")
-	w.c.retry(context.Background())
+	w.write()
 	if o := w.store.owned["db1"]; o.Networks["a"] == 0 || o.Bindings[k] != "a" {
 		t.Errorf("it is forgotten: %+v", o)
 	}
 	confirm()
+	w.write()
 	if o := w.store.owned["db1"]; len(o.Networks)+len(o.Bindings) > 0 {
 		t.Errorf("it was confirmed anew, and is remembered: %+v", o)
 	}
@@ -409,6 +432,7 @@ func TestALearnedHostIsNotHeldWhereNobodyBridgesItsNetwork(t *testing.T) {
 		}})
 	}
 	learn := func(vtep netip.Addr) {
+		w.write()
 		w.c.hear(context.Background(), agent, fabric.Learned{Database: "db1", Set: []l2gw.Learned{
 			{NetworkID: "a", Host: l2gw.Host{MAC: mac, VTEP: vtep}},
 		}})

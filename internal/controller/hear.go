@@ -25,6 +25,10 @@ func (c *Controller) hear(ctx context.Context, l *link, m fabric.ToServer) {
 		if d := c.served(l, m.Database); d != nil {
 			c.hearApplied(ctx, d, m)
 		}
+	case fabric.Orphans:
+		if d := c.served(l, m.Database); d != nil {
+			c.hearOrphans(d, m)
+		}
 	case fabric.Ask:
 		if d := c.served(l, m.Database); d != nil {
 			c.locked(func() {
@@ -64,6 +68,7 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 			d.seen = c.opts.Now()
 		}
 		d.observed = now
+		s.hearHolds(d, now.Held, c.opts.Now())
 		d.noteTunnels()
 		changed := changedDevices(old.Devices, now.Devices)
 		for name := range changed {
@@ -87,7 +92,7 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 		s.wakeFeeds()
 	})
 	if news {
-		c.rememberDevices(ctx, d)
+		c.rememberDevices(d)
 	}
 	c.place(ctx, affected)
 }
@@ -131,6 +136,7 @@ func changedDevices(old, now []l2gw.DeviceState) map[string]bool {
 func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Applied) {
 	var gone l2gw.Ownership
 	c.locked(func() {
+		s := &c.state
 		for _, r := range m.Bindings {
 			if _, ok := d.wanted[r.Key]; ok {
 				d.bindingResults[r.Key] = r
@@ -143,20 +149,10 @@ func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Appl
 				delete(d.networkResults, r.NetworkID)
 			}
 		}
-		gone = d.noLonger(m.Gone, m.Version)
-	})
-	if len(gone.Networks)+len(gone.Bindings) == 0 {
-		return
-	}
-	if err := c.opts.Store.Disown(ctx, d.name, gone); err != nil {
-		c.log.Warn("cannot record that rows of ours are gone; trying again", "database", d.name, "error", err)
-		c.later(func(ctx context.Context) {
-			c.hearApplied(ctx, d, fabric.Applied{Database: d.name, Version: m.Version, Gone: gone})
-		})
-		return
-	}
-	c.logRemoved(ctx, d.name, gone.Bindings)
-	c.locked(func() {
+		if gone = s.noLonger(d, m); isNothing(gone) {
+			return
+		}
+		c.logRemoved(ctx, d, gone.Bindings)
 		for id := range gone.Networks {
 			delete(d.owned.Networks, id)
 			delete(d.networkResults, id)
@@ -164,43 +160,107 @@ func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Appl
 		}
 		for k := range gone.Bindings {
 			delete(d.owned.Bindings, k)
+			delete(d.unboundBy, k)
 		}
-		if d.feed != nil {
-			d.feed.owned = true
-			d.feed.link.poke()
+		d.tellOwned()
+		if s.leading {
+			// Until it is written the store has too much as ours, which does no harm:
+			// whoever reads it has it confirmed gone once more.
+			c.writer.disown(s.version.Epoch, d.name, gone)
 		}
 	})
 }
 
-// noLonger is the part of gone that is recorded as ours and was not wanted again
-// since the agent looked, be it only for a while: it may have written it anew.
-func (d *database) noLonger(gone l2gw.Ownership, seen l2gw.Version) l2gw.Ownership {
-	out := l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}}
-	for id, vni := range gone.Networks {
-		if _, ours := d.owned.Networks[id]; ours && d.bound[id] == 0 && d.boundSince[id].Compare(seen) <= 0 {
+// noLonger is the part of what the agent confirms as gone that is recorded as
+// ours and was not wanted again since the agent looked, be it only for a while:
+// it may have been written anew.
+//
+// The agent looked under the last word that it had had on the bindings. Words of
+// another epoch say nothing of what this controller has bound since, or of what
+// the one before it had bound when that word was under way: none of them counts.
+// The agent looks again once it has heard ours. Within one epoch the order of
+// words is that of one counter over all agents, so that it does not matter
+// whether the agent that looked is the one that was told to bind.
+//
+// A server that does not lead has bound nothing itself, and what it takes to be
+// ours it reads anew before it leads.
+func (s *state) noLonger(d *database, m fabric.Applied) l2gw.Ownership {
+	out := noOwnership()
+	if s.leading && m.Version.Epoch != s.version.Epoch {
+		return out
+	}
+	still := func(network string) bool {
+		return !s.leading || d.boundSince[network].Compare(m.Version) <= 0
+	}
+	coming := map[string]bool{} // networks that are wanted as soon as that is recorded
+	for id := range d.asked.Networks {
+		coming[id] = true
+	}
+	for _, id := range d.asked.Bindings {
+		coming[id] = true
+	}
+	for id := range m.Gone.Networks {
+		if vni, ours := d.owned.Networks[id]; ours && d.bound[id] == 0 && !coming[id] && still(id) {
 			out.Networks[id] = vni
 		}
 	}
-	for k, id := range gone.Bindings {
-		if _, wanted := d.wanted[k]; !wanted && d.owned.Bindings[k] == id && d.boundSince[id].Compare(seen) <= 0 {
+	for k, id := range m.Gone.Bindings {
+		_, wanted := d.wanted[k]
+		_, asked := d.asked.Bindings[k]
+		if !wanted && !asked && d.owned.Bindings[k] == id && still(id) {
 			out.Bindings[k] = id
 		}
 	}
 	return out
 }
 
+// hearOrphans takes in rows that the agent wrote and that the store does not
+// have as ours: it was restored from a backup. They are recorded, so that they
+// can be removed, and are wanted only where intent says so.
+func (c *Controller) hearOrphans(d *database, m fabric.Orphans) {
+	c.locked(func() {
+		s := &c.state
+		if !s.leading {
+			return
+		}
+		more := noOwnership()
+		for id, vni := range m.Owned.Networks {
+			_, known := d.owned.Networks[id]
+			_, asked := d.asked.Networks[id]
+			if !known && !asked {
+				more.Networks[id] = vni
+			}
+		}
+		for k, id := range m.Owned.Bindings {
+			_, known := d.owned.Bindings[k]
+			_, asked := d.asked.Bindings[k]
+			if !known && !asked {
+				more.Bindings[k] = id
+			}
+		}
+		if isNothing(more) {
+			return
+		}
+		c.log.Warn("rows that were written by us are recorded as ours again: the database seems to have been restored from a backup",
+			"database", d.name, "networks", len(more.Networks), "bindings", len(more.Bindings))
+		maps.Copy(d.asked.Networks, more.Networks)
+		maps.Copy(d.asked.Bindings, more.Bindings)
+		c.writer.own(s.version.Epoch, d.name, more)
+	})
+}
+
 // maxLines is how many bindings that are gone together are logged one by one.
 const maxLines = 50
 
 // logRemoved tells of the bindings that a switch has let go of.
-func (c *Controller) logRemoved(ctx context.Context, database string, gone map[l2gw.BindingKey]string) {
+func (c *Controller) logRemoved(ctx context.Context, d *database, gone map[l2gw.BindingKey]string) {
 	level := slog.LevelInfo
 	if len(gone) > maxLines {
-		c.log.Info("the switch has let go of bindings", "database", database, "bindings", len(gone))
+		c.log.Info("the switch has let go of bindings", "database", d.name, "bindings", len(gone))
 		level = slog.LevelDebug
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(gone), compareKeys) {
-		c.log.Log(ctx, level, "the switch has let go of a binding", "database", database, "network_id", gone[k],
-			"device", k.Device, "interface", k.Interface, "vlan", k.VLAN)
+		c.log.Log(ctx, level, "the switch has let go of a binding", "database", d.name, "network_id", gone[k],
+			"device", k.Device, "interface", k.Interface, "vlan", k.VLAN, "request_id", d.unboundBy[k])
 	}
 }

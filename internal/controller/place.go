@@ -4,29 +4,120 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"l2gw"
 )
 
-// place decides anew on which databases the given bindings belong, records as
-// ours what is to be written, and tells the feeds.
-func (c *Controller) place(ctx context.Context, keys map[l2gw.BindingKey]bool) {
+// place decides anew on which databases the given bindings belong, and tells the
+// feeds. What a database may not have yet because nobody has recorded it as ours
+// is asked to be recorded; see recorded.
+func (c *Controller) place(_ context.Context, keys map[l2gw.BindingKey]bool) {
 	if len(keys) == 0 {
 		return
 	}
-	type move struct {
-		set   map[l2gw.BindingKey]l2gw.Binding
-		unset map[l2gw.BindingKey]bool
-	}
-	moves := map[string]*move{}
-	at := func(name string) *move {
-		if moves[name] == nil {
-			moves[name] = &move{map[l2gw.BindingKey]l2gw.Binding{}, map[l2gw.BindingKey]bool{}}
-		}
-		return moves[name]
-	}
-	// Only this goroutine writes the state, so it may read it without the lock.
+	c.locked(func() { c.placeLocked(keys) })
+}
+
+// placeLocked is place for who holds c.mu.
+func (c *Controller) placeLocked(keys map[l2gw.BindingKey]bool) {
 	s := &c.state
+	for name, more := range s.place(keys, c.opts.Now()) {
+		c.writer.own(s.version.Epoch, name, more)
+	}
+}
+
+// recorded takes in that the store has recorded more as ours: what waited for
+// that is decided anew, since by now it may belong elsewhere or nowhere.
+func (c *Controller) recorded(epoch uint64, name string, more l2gw.Ownership) {
+	c.locked(func() {
+		s := &c.state
+		if !s.leading || epoch != s.version.Epoch {
+			return // what the store has is read when this server begins to lead
+		}
+		d := s.database(name)
+		keys := map[l2gw.BindingKey]bool{}
+		for id, vni := range more.Networks {
+			d.owned.Networks[id] = vni
+			if d.asked.Networks[id] == vni {
+				delete(d.asked.Networks, id)
+			}
+			s.affects(id, keys)
+		}
+		for k, id := range more.Bindings {
+			d.owned.Bindings[k] = id
+			if d.asked.Bindings[k] == id {
+				delete(d.asked.Bindings, k)
+			}
+			keys[k] = true
+		}
+		// In one step with what is bound by it: to an agent, what is ours and not
+		// wanted is to be removed.
+		c.placeLocked(keys)
+		d.tellOwned()
+	})
+}
+
+// move is what place changes on one database.
+type move struct {
+	set   map[l2gw.BindingKey]l2gw.Binding
+	unset map[l2gw.BindingKey]bool
+	more  l2gw.Ownership // to be recorded as ours
+	owned bool           // what is ours is to be told anew
+}
+
+// place decides anew on which databases the given bindings belong. A binding is
+// wanted only where the store has recorded it and its network as ours; what it
+// lacks for that is returned, by database, once.
+func (s *state) place(keys map[l2gw.BindingKey]bool, now time.Time) map[string]l2gw.Ownership {
+	ask := map[string]l2gw.Ownership{}
+	touched, moved := map[string]bool{}, map[*database]bool{}
+	for d, m := range s.moves(keys) {
+		if !isNothing(m.more) {
+			if s.leading {
+				maps.Copy(d.asked.Networks, m.more.Networks)
+				maps.Copy(d.asked.Bindings, m.more.Bindings)
+				ask[d.name] = m.more
+			} else {
+				maps.Copy(d.owned.Networks, m.more.Networks)
+				maps.Copy(d.owned.Bindings, m.more.Bindings)
+			}
+		}
+		if len(m.set)+len(m.unset) > 0 {
+			moved[d] = true
+			for id := range s.move(d, m) {
+				s.relearn(d, id, now)
+				touched[id] = true
+			}
+		}
+		if m.owned {
+			d.tellOwned()
+		}
+	}
+	for id := range touched {
+		s.remerge(id)
+		for d := range moved {
+			if d.feed != nil {
+				d.feed.network(id).full = true
+			}
+		}
+	}
+	for k := range keys {
+		delete(s.unboundBy, k)
+	}
+	s.wakeFeeds()
+	return ask
+}
+
+// moves finds out what of the given bindings is not where it belongs.
+func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
+	moves := map[*database]*move{}
+	at := func(d *database) *move {
+		if moves[d] == nil {
+			moves[d] = &move{set: map[l2gw.BindingKey]l2gw.Binding{}, unset: map[l2gw.BindingKey]bool{}, more: noOwnership()}
+		}
+		return moves[d]
+	}
 	for k := range keys {
 		b, wanted := s.bindings[k]
 		var home []string
@@ -35,80 +126,92 @@ func (c *Controller) place(ctx context.Context, keys map[l2gw.BindingKey]bool) {
 		}
 		for name, d := range s.databases {
 			old, had := d.wanted[k]
-			switch here := slices.Contains(home, name); {
-			case here && (!had || old != b):
-				at(name).set[k] = b
-			case !here && had:
-				at(name).unset[k] = true
+			if !slices.Contains(home, name) {
+				if had {
+					at(d).unset[k] = true
+				}
+				if _, ours := d.owned.Bindings[k]; ours {
+					at(d).owned = true // whether its network is lost may be otherwise now
+				}
+				continue
 			}
-		}
-	}
-	touched := map[string]bool{}
-	for name, m := range moves {
-		d := s.databases[name]
-		more := l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}}
-		for k, b := range m.set {
 			vni := s.vni(b.NetworkID)
-			if old, ok := d.owned.Networks[b.NetworkID]; !ok || old != vni && vni != 0 {
-				more.Networks[b.NetworkID] = vni
+			was, network := d.owned.Networks[b.NetworkID]
+			place := d.owned.Bindings[k] == b.NetworkID
+			if asked, ok := d.asked.Networks[b.NetworkID]; (!network || was != vni && vni != 0) && (!ok || asked != vni) {
+				at(d).more.Networks[b.NetworkID] = vni
 			}
-			if d.owned.Bindings[k] != b.NetworkID {
-				more.Bindings[k] = b.NetworkID
+			if !place && d.asked.Bindings[k] != b.NetworkID {
+				at(d).more.Bindings[k] = b.NetworkID
+			}
+			switch {
+			case network && place || !s.leading:
+				if !had || old != b {
+					at(d).set[k] = b
+				}
+			case had && old.NetworkID != b.NetworkID:
+				at(d).unset[k] = true // the one before does not wait
 			}
 		}
-		if len(more.Networks)+len(more.Bindings) > 0 {
-			if err := c.opts.Store.Own(ctx, name, more); err != nil {
-				c.log.Warn("cannot record what is to be written as ours; it waits", "database", name, "error", err)
-				c.later(func(ctx context.Context) { c.place(ctx, keys) })
-				for k := range m.set {
-					delete(m.set, k)
-				}
-				more = l2gw.Ownership{}
-			}
-		}
-		c.locked(func() {
-			changed := map[string]bool{} // networks
-			maps.Copy(d.owned.Networks, more.Networks)
-			maps.Copy(d.owned.Bindings, more.Bindings)
-			for k := range m.unset {
-				changed[d.wanted[k].NetworkID] = true
-				d.want(k, nil)
-				delete(d.bindingResults, k)
-			}
-			for k, b := range m.set {
-				if old, ok := d.wanted[k]; ok {
-					changed[old.NetworkID] = true
-				}
-				changed[b.NetworkID] = true
-				d.want(k, &b)
-				d.boundSince[b.NetworkID] = s.nextVersion()
-			}
-			for id := range changed {
-				s.relearn(d, id, c.opts.Now())
-				touched[id] = true
-			}
-			if d.feed != nil {
-				d.feed.owned = true
-				for k := range m.set {
-					d.feed.bindings[k] = true
-				}
-				for k := range m.unset {
-					d.feed.bindings[k] = true
-				}
-			}
-		})
 	}
-	c.locked(func() {
-		for id := range touched {
-			s.remerge(id)
-			for name := range moves {
-				if d := s.databases[name]; d.feed != nil {
-					d.feed.network(id).full = true
-				}
+	return moves
+}
+
+// move takes in what changes on one database, and returns the networks that it concerns.
+func (s *state) move(d *database, m *move) (networks map[string]bool) {
+	networks = map[string]bool{}
+	for k := range m.unset {
+		networks[d.wanted[k].NetworkID] = true
+		d.want(k, nil)
+		delete(d.bindingResults, k)
+		if id := s.unboundBy[k]; id != "" {
+			d.unboundBy[k] = id
+		}
+		if d.feed != nil {
+			d.feed.unbind(k, s.unboundBy[k])
+		}
+	}
+	for k, b := range m.set {
+		if old, ok := d.wanted[k]; ok {
+			networks[old.NetworkID] = true
+		}
+		networks[b.NetworkID] = true
+		d.want(k, &b)
+		d.boundSince[b.NetworkID] = s.nextVersion()
+		delete(d.unboundBy, k)
+		if d.feed != nil {
+			d.feed.bind(k)
+		}
+	}
+	d.tellOwned()
+	return networks
+}
+
+// tellOwned has the agent told anew what is ours.
+func (d *database) tellOwned() {
+	if d.feed != nil {
+		d.feed.ownedChanged()
+	}
+}
+
+// lost are networks of ours on a database that are not bound there because the
+// inventory does not have them any more, although users want them bound; sorted.
+// Removing their rows is the inventory's doing, not a user's.
+func (s *state) lost(d *database) []string {
+	var lost []string
+	for id := range d.owned.Networks {
+		if d.bound[id] > 0 || !s.gone(id) {
+			continue
+		}
+		for k := range s.ofNetwork[id] {
+			if slices.Contains(s.home(k), d.name) {
+				lost = append(lost, id)
+				break
 			}
 		}
-		s.wakeFeeds()
-	})
+	}
+	slices.Sort(lost)
+	return lost
 }
 
 func (s *state) vni(network string) l2gw.VNI {
@@ -118,13 +221,66 @@ func (s *state) vni(network string) l2gw.VNI {
 	return 0
 }
 
-// later runs f again at the next poll: the store did not take something.
-func (c *Controller) later(f func(context.Context)) { c.waiting = append(c.waiting, f) }
-
-func (c *Controller) retry(ctx context.Context) {
-	waiting := c.waiting
-	c.waiting = nil
-	for _, f := range waiting {
-		f(ctx)
+// everyKey are the places of all bindings, of those that users want and of those
+// that are somewhere.
+func (s *state) everyKey() map[l2gw.BindingKey]bool {
+	keys := make(map[l2gw.BindingKey]bool, len(s.bindings))
+	for k := range s.bindings {
+		keys[k] = true
 	}
+	for _, d := range s.databases {
+		for k := range d.wanted {
+			keys[k] = true
+		}
+	}
+	return keys
+}
+
+// adopt takes in what the store has as this server begins to lead: what it has
+// recorded is ours, and what this server only believed to be ours waits until it
+// is recorded. It must be called before anything is fed, with c.mu held.
+func (c *Controller) adopt(epoch uint64, owned map[string]l2gw.Ownership, remembered map[string]l2gw.Remembered) {
+	s := &c.state
+	s.leading, s.version = true, l2gw.Version{Epoch: epoch}
+	for name := range owned {
+		s.database(name)
+	}
+	s.recall(remembered)
+	now := c.opts.Now()
+	for name, d := range s.databases {
+		d.owned, d.asked = noOwnership(), noOwnership()
+		maps.Copy(d.owned.Networks, owned[name].Networks)
+		maps.Copy(d.owned.Bindings, owned[name].Bindings)
+		clear(d.boundSince) // words of earlier epochs confirm nothing: noLonger
+		clear(d.unboundBy)
+		bound := maps.Clone(d.bound)
+		for k, b := range maps.Clone(d.wanted) {
+			if _, network := d.owned.Networks[b.NetworkID]; !network || d.owned.Bindings[k] != b.NetworkID {
+				d.want(k, nil)
+			}
+		}
+		for id := range bound {
+			s.relearn(d, id, now)
+		}
+	}
+	c.distrustTunnels()
+	for _, n := range s.networks {
+		s.renew(n)
+	}
+	c.placeLocked(s.everyKey())
+	for _, d := range s.databases {
+		c.reconsider(d, remembered[d.name])
+	}
+}
+
+// mirror goes over to following what the controller does, without writing; with
+// c.mu held. What was asked to be written and was not yet is dropped.
+func (c *Controller) mirror(epoch uint64) {
+	c.writer.drop(epoch)
+	s := &c.state
+	s.leading = false
+	for _, d := range s.databases {
+		d.asked, d.keeping = noOwnership(), false
+	}
+	c.placeLocked(s.everyKey())
 }

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"context"
 	"maps"
 
 	"l2gw"
@@ -12,21 +11,28 @@ import (
 // tunnel IPs and what it learned are kept in the store, and count until it is
 // heard of again, as if it had been away for as long as the server.
 
-// recall takes in what was last seen before this start.
+// recall takes in what was last seen of the databases that this server has not
+// seen itself.
 func (s *state) recall(all map[string]l2gw.Remembered) {
+	devices := map[string]bool{}
 	for name, r := range all {
 		d := s.database(name)
+		if !d.isMemory() {
+			continue
+		}
+		for name := range changedDevices(d.observed.Devices, r.Devices) {
+			devices[name] = true
+		}
 		d.observed.Devices = r.Devices
 		d.noteTunnels()
+		d.learned = make(map[fabric.LearnedKey]l2gw.Learned, len(r.Learned))
 		for _, l := range r.Learned {
 			d.learned[fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}] = l
 		}
 		d.kept = maps.Clone(d.learned)
 	}
-	for _, r := range all {
-		for _, dev := range r.Devices {
-			s.report(dev.Name)
-		}
+	for name := range devices {
+		s.report(name)
 	}
 }
 
@@ -44,37 +50,70 @@ func (d *database) noteTunnels() {
 }
 
 // rememberDevices keeps what a database's devices are now.
-func (c *Controller) rememberDevices(ctx context.Context, d *database) {
-	if err := c.opts.Store.RememberDevices(ctx, d.name, d.observed.Devices); err != nil {
-		c.log.Warn("cannot keep what was seen of a database; trying again", "database", d.name, "error", err)
-		c.later(func(ctx context.Context) { c.rememberDevices(ctx, d) })
+func (c *Controller) rememberDevices(d *database) {
+	if c.state.leading {
+		c.writer.rememberDevices(c.state.version.Epoch, d.name, d.observed.Devices)
 	}
 }
 
 // rememberLearned keeps what was learned since it did so last. It is called now
 // and then, not for each MAC.
-func (c *Controller) rememberLearned(ctx context.Context) {
-	for _, d := range c.state.databases {
-		if !d.learnedNews {
+func (c *Controller) rememberLearned() {
+	s := &c.state
+	if !s.leading {
+		return
+	}
+	for _, d := range s.databases {
+		if !d.learnedNews || d.keeping {
 			continue
 		}
-		var set, gone []l2gw.Learned
+		d.learnedNews = false
+		var ch learnedChanges
 		for key, l := range d.learned {
 			if old, ok := d.kept[key]; !ok || !old.Equal(l.Host) {
-				set = append(set, l)
+				ch.set = append(ch.set, l)
 			}
 		}
 		for key, l := range d.kept {
 			if _, still := d.learned[key]; !still {
-				gone = append(gone, l)
+				ch.gone = append(ch.gone, l)
 			}
 		}
-		if len(set)+len(gone) > 0 {
-			if err := c.opts.Store.RememberLearned(ctx, d.name, set, gone); err != nil {
-				c.log.Warn("cannot keep what a switch learned; trying again", "database", d.name, "error", err)
-				continue
-			}
+		if len(ch.set)+len(ch.gone) > 0 {
+			d.keeping = true
+			c.writer.rememberLearned(s.version.Epoch, d.name, ch)
 		}
-		d.kept, d.learnedNews = maps.Clone(d.learned), false
+	}
+}
+
+// keptLearned takes in that the store has taken what was learned.
+func (c *Controller) keptLearned(epoch uint64, name string, ch learnedChanges) {
+	s := &c.state
+	if !s.leading || epoch != s.version.Epoch {
+		return
+	}
+	d := s.database(name)
+	d.keeping = false
+	if d.kept == nil {
+		d.kept = make(map[fabric.LearnedKey]l2gw.Learned, len(ch.set))
+	}
+	for _, l := range ch.set {
+		d.kept[fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}] = l
+	}
+	for _, l := range ch.gone {
+		delete(d.kept, fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC})
+	}
+}
+
+// reconsider compares, as this server begins to lead, what it saw of a database
+// with what the store remembers, and has what differs written.
+func (c *Controller) reconsider(d *database, r l2gw.Remembered) {
+	d.kept = make(map[fabric.LearnedKey]l2gw.Learned, len(r.Learned))
+	for _, l := range r.Learned {
+		d.kept[fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}] = l
+	}
+	d.keeping, d.learnedNews = false, true
+	if len(changedDevices(r.Devices, d.observed.Devices)) > 0 {
+		c.rememberDevices(d)
 	}
 }

@@ -21,7 +21,7 @@ func (s sink) Inventory(u inventory.Update) {
 	s.c.post(s.ctx, func(ctx context.Context) { s.c.takeInventory(ctx, u) })
 }
 
-func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {
+func (c *Controller) takeInventory(_ context.Context, u inventory.Update) {
 	if u.Err != nil {
 		c.locked(func() { c.state.inventoryError = u.Err })
 		return
@@ -71,9 +71,10 @@ func (c *Controller) takeInventory(ctx context.Context, u inventory.Update) {
 				}
 			}
 		}
+		c.placeLocked(affected)
+		c.confirm(u)
 		s.wakeFeeds()
 	})
-	c.place(ctx, affected)
 }
 
 func (s *state) affects(network string, keys map[l2gw.BindingKey]bool) {
@@ -85,7 +86,7 @@ func (s *state) affects(network string, keys map[l2gw.BindingKey]bool) {
 // changeBase takes in what the inventory says of a network.
 func (s *state) changeBase(n *network, ch inventory.Change, now time.Time) {
 	old := n.base
-	n.base = ch.Segment
+	n.base = summed(ch, old)
 	if n.merged == nil || old == nil || ch.Delta == nil {
 		if n.learned != nil {
 			n.learned.SetInventory(now, n.base.Hosts)
@@ -108,6 +109,47 @@ func (s *state) changeBase(n *network, ch inventory.Change, now time.Time) {
 	s.mergeHosts(n, macs)
 }
 
+// summed is the segment that a source told of, with the sum of its hosts: sources
+// need not know of it. old is what the change is from.
+func summed(ch inventory.Change, old *l2gw.Segment) *l2gw.Segment {
+	seg := *ch.Segment
+	if old == nil || ch.Delta == nil {
+		seg.HostSum = seg.SumHosts()
+		return &seg
+	}
+	seg.HostSum = old.HostSum
+	less := func(mac l2gw.MAC) {
+		if h, ok := old.Hosts.Get(mac); ok {
+			seg.HostSum -= h.Digest()
+		}
+	}
+	for _, h := range ch.Delta.Set {
+		less(h.MAC)
+		seg.HostSum += h.Digest()
+	}
+	for _, mac := range ch.Delta.Removed {
+		less(mac)
+	}
+	return &seg
+}
+
+// renew gives a network's segment a version of this epoch: agents ignore what is
+// of a lower one.
+func (s *state) renew(n *network) {
+	if n.merged != nil {
+		m := *n.merged
+		m.Version = s.nextVersion()
+		n.merged = &m
+	}
+}
+
+// unmerge drops the segment of a network that nobody wants bound any more.
+func (s *state) unmerge(id string) {
+	if n := s.networks[id]; n != nil && n.merged != nil && len(s.ofNetwork[id]) == 0 {
+		s.remerge(id)
+	}
+}
+
 // remerge makes a network's segment anew, whole, or drops it where it is not
 // bound or not known.
 func (s *state) remerge(id string) {
@@ -126,18 +168,18 @@ func (s *state) remerge(id string) {
 		s.dirty(id, nil)
 		return
 	}
-	hosts := n.base.Hosts
+	m := *n.base
 	if n.learned != nil && n.learned.Hosts().Len() > 0 {
-		txn := hosts.Txn()
+		txn := m.Hosts.Txn()
 		for mac, h := range n.learned.Hosts().All() {
 			if !n.base.Hosts.Has(mac) {
 				txn.Set(mac, h)
+				m.HostSum += h.Digest()
 			}
 		}
-		hosts = txn.Commit()
+		m.Hosts = txn.Commit()
 	}
-	m := *n.base
-	m.Hosts, m.VTEPs, m.Version = hosts, joinVTEPs(n.base.VTEPs, s.gateways(id)), s.nextVersion()
+	m.VTEPs, m.Version = joinVTEPs(n.base.VTEPs, s.gateways(id)), s.nextVersion()
 	n.merged = &m
 	s.dirty(id, nil)
 }
@@ -147,18 +189,25 @@ func (s *state) mergeHosts(n *network, macs []l2gw.MAC) {
 	if n.merged == nil {
 		return
 	}
-	hosts := n.merged.Hosts.Txn()
+	hosts, sum := n.merged.Hosts.Txn(), n.merged.HostSum
 	for _, mac := range macs {
-		if h, ok := n.base.Hosts.Get(mac); ok {
+		if old, ok := hosts.Get(mac); ok {
+			sum -= old.Digest()
+		}
+		h, ok := n.base.Hosts.Get(mac)
+		if !ok {
+			h, ok = n.learnedHost(mac)
+		}
+		if ok {
 			hosts.Set(mac, h)
-		} else if h, ok := n.learnedHost(mac); ok {
-			hosts.Set(mac, h)
+			sum += h.Digest()
 		} else {
 			hosts.Delete(mac)
 		}
 	}
 	m := *n.base
-	m.Hosts, m.VTEPs, m.Version = hosts.Commit(), joinVTEPs(n.base.VTEPs, s.gateways(n.id)), s.nextVersion()
+	m.Hosts, m.HostSum = hosts.Commit(), sum
+	m.VTEPs, m.Version = joinVTEPs(n.base.VTEPs, s.gateways(n.id)), s.nextVersion()
 	n.merged = &m
 	if macs == nil {
 		macs = []l2gw.MAC{}

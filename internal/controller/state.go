@@ -32,6 +32,10 @@ type state struct {
 	// version.Epoch. One that stands by keeps the same state in memory only.
 	leading bool
 	version l2gw.Version // the last one given out
+
+	// unboundBy are the API requests that removed bindings which are yet to be
+	// placed anew.
+	unboundBy map[l2gw.BindingKey]string
 }
 
 // network is a network, its inventory and what the gateways add to it.
@@ -60,11 +64,18 @@ type database struct {
 	source *link // whose report on it counts; nil while no agent names it
 	feed   *feed // to the agent that was granted it; nil while there is none, or another server leads
 
+	// asked is what the store was asked to record as ours and has not recorded yet.
+	asked l2gw.Ownership
+	// unboundBy are the API requests that removed bindings which are not confirmed gone.
+	unboundBy map[l2gw.BindingKey]string
+	holds     map[string]*hold // the removals that its agent holds, by network id
+
 	bindingResults map[l2gw.BindingKey]fabric.BindingResult
 	networkResults map[string]fabric.NetworkResult
 	learned        map[fabric.LearnedKey]l2gw.Learned // what its switches report, as it came
 	kept           map[fabric.LearnedKey]l2gw.Learned // of it, what the store has
 	learnedNews    bool                               // learned may differ from kept
+	keeping        bool                               // the store was asked to take what differs
 }
 
 func newState() state {
@@ -81,6 +92,7 @@ func newState() state {
 		holders:      map[netip.Addr]string{},
 		leading:      true,
 		version:      l2gw.Version{Epoch: 1},
+		unboundBy:    map[l2gw.BindingKey]string{},
 	}
 }
 
@@ -95,7 +107,10 @@ func (s *state) database(name string) *database {
 		d = &database{
 			name:           name,
 			observed:       l2gw.DatabaseState{Name: name},
-			owned:          l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}},
+			owned:          noOwnership(),
+			asked:          noOwnership(),
+			unboundBy:      map[l2gw.BindingKey]string{},
+			holds:          map[string]*hold{},
 			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
 			bound:          map[string]int{},
 			boundSince:     map[string]l2gw.Version{},
