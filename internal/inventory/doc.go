@@ -5,7 +5,8 @@
 // then on what differs. What it guarantees:
 //
 //   - Every [Update] without Err is a complete newer answer. A network that is
-//     not mentioned is as it was; one that is gone is in Removed.
+//     not mentioned is as it was; one that is gone is in Removed. An answer that
+//     is the same as before is told, too.
 //   - What cannot be read is not gone. While the source cannot read, it says so
 //     in Err, once per reason, and all that it said before stands.
 //   - Segments are immutable, and one that did not change is the same pointer.

@@ -22,8 +22,9 @@ const (
 	// not read.
 	patience = 25
 	// reread is how often, in intervals, a file is read whose size, time and
-	// inode stand still: some tools put the old time back. Then LastGood is also
-	// tried again if it could not be written.
+	// inode stand still: some tools put the old time back, and the sink is to hear
+	// now and then that what it was told is still so. Then LastGood is also tried
+	// again if it could not be written.
 	reread = 150
 )
 
@@ -122,6 +123,7 @@ func (f *File) look() {
 	if f.unsettled++; !rested && f.unsettled < patience {
 		return
 	}
+	began := time.Now()
 	text, err := f.readAll(info)
 	switch {
 	case errors.Is(err, errMoved):
@@ -131,7 +133,7 @@ func (f *File) look() {
 		return
 	}
 	f.read, f.unsettled, f.rested = info, 0, 0
-	f.take(text)
+	f.take(text, began)
 }
 
 // nothingToLose reports whether the file may be believed at the start even if it
@@ -174,12 +176,12 @@ func same(a, b fs.FileInfo) bool {
 	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
 
-// take tells the sink what text says.
-func (f *File) take(text []byte) {
+// take tells the sink what text says, which was read from began on.
+func (f *File) take(text []byte, began time.Time) {
 	sum := digest(sha256.Sum256(text))
 	if f.have != nil && sum == f.good {
 		f.keep(text)
-		f.deliver(Update{})
+		f.deliver(Update{Began: began})
 		return
 	}
 	c, err := parse(f.opts.Path, text)
@@ -192,6 +194,7 @@ func (f *File) take(text []byte) {
 	f.keep(text)
 	var u Update
 	u, f.have = c.update(f.have)
+	u.Began = began
 	f.log.Info("inventory read", "networks", len(f.have), "changed", len(u.Changed), "removed", len(u.Removed))
 	f.deliver(u)
 }
@@ -211,13 +214,10 @@ func (f *File) fail(err error) {
 	f.sink.Inventory(Update{Err: err})
 }
 
-// deliver tells the sink of an answer, if it is news.
+// deliver tells the sink of an answer, also of one that is no news.
 func (f *File) deliver(u Update) {
-	news := u.Complete || f.told != "" || len(u.Changed)+len(u.Removed) > 0
 	f.started, f.told = true, ""
-	if news {
-		f.sink.Inventory(u)
-	}
+	f.sink.Inventory(u)
 }
 
 // recall tells the sink what was last known before this process started.

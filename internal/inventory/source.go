@@ -28,11 +28,11 @@ type Sink interface {
 // Update is one complete answer, told as what differs from the one before it,
 // or, with Err, that there is no answer at the moment. One in which nothing is
 // set but Began says that all was read again and is as it was told: a source
-// gives such answers from time to time, so that what looks like a mistake can be
-// told from what stays so.
+// gives such an answer at least every few minutes, so that what stays so can be
+// told from a mistake.
 type Update struct {
 	// Began is when the reading of which this is the answer began, by the clock of
-	// this process; zero if the source does not read whole answers.
+	// this process; zero for what was kept from before its start.
 	Began time.Time
 	// Err says why the inventory cannot be read. What was known stays, and nothing
 	// may be concluded from its silence; the other fields are zero. The next
