@@ -6,9 +6,11 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"l2gw/internal/metrics"
 	"l2gw/ovsdb"
 )
 
@@ -18,17 +20,56 @@ const (
 )
 
 // expiry warns of certificates that will soon be of no use: ours, those of the
-// authorities, and those that switches showed.
+// authorities, and those that others showed.
 type expiry struct {
-	files ovsdb.TLSFiles
-	log   *slog.Logger
+	log *slog.Logger
 
-	mu       sync.Mutex
-	switches map[string]*x509.Certificate // by database, the last one shown
+	mu    sync.Mutex
+	files []file
+	peers map[peer]*x509.Certificate // the last one shown
 }
 
-func newExpiry(files ovsdb.TLSFiles, log *slog.Logger) *expiry {
-	return &expiry{files: files, log: log, switches: map[string]*x509.Certificate{}}
+// file is a PEM file with certificates, and the option that names it.
+type file struct{ option, path string }
+
+// peer is who shows a certificate.
+type peer struct{ kind, name string }
+
+// The kinds of a peer.
+const (
+	peerDatabase = "database" // the switch of one
+	peerAgent    = "agent"
+	peerServer   = "server"
+)
+
+func newExpiry(log *slog.Logger) *expiry {
+	return &expiry{log: log, peers: map[peer]*x509.Certificate{}}
+}
+
+// files of TLS, by the prefix that their options have.
+func tlsFiles(prefix string, f ovsdb.TLSFiles) []file {
+	return []file{{"--" + prefix + "certificate", f.Certificate}, {"--" + prefix + "ca-cert", f.CA}}
+}
+
+// own adds files of ours.
+func (e *expiry) own(files ...file) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, f := range files {
+		if f.path != "" && !slices.Contains(e.files, f) {
+			e.files = append(e.files, f)
+		}
+	}
+}
+
+// watch adds the files of a plan.
+func (e *expiry) watch(plan *switchPlan) {
+	e.own(tlsFiles("", plan.tls)...)
+	for _, h := range plan.hosts {
+		if h.files != plan.tls {
+			e.own(tlsFiles("", h.files)...)
+		}
+	}
 }
 
 // run warns at once and then daily, until ctx ends.
@@ -46,36 +87,75 @@ func (e *expiry) run(ctx context.Context) error {
 }
 
 func (e *expiry) look() {
-	for option, name := range map[string]string{"--certificate": e.files.Certificate, "--ca-cert": e.files.CA} {
-		if name == "" {
-			continue
-		}
-		data, err := os.ReadFile(name)
+	e.mu.Lock()
+	files := slices.Clone(e.files)
+	e.mu.Unlock()
+	for _, f := range files {
+		all, err := f.read()
 		if err != nil {
-			e.log.Warn("certificates cannot be read any more; going on with those that were read", "option", option, "error", err)
-			continue
+			e.log.Warn("certificates cannot be read any more; going on with those that were read", "option", f.option, "error", err)
 		}
-		for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-				e.warn(cert, option, name)
-			}
+		for _, cert := range all {
+			e.warn(cert, f.option, f.path)
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for database, cert := range e.switches {
-		e.warn(cert, "database", database)
+	for p, cert := range e.peers {
+		e.warn(cert, p.kind, p.name)
 	}
 }
 
-// seen takes note of a certificate that a switch showed, and warns of a new one at once.
-func (e *expiry) seen(database string, cert *x509.Certificate) {
+// read returns the certificates of a file.
+func (f file) read() (all []*x509.Certificate, err error) {
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return nil, err
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			all = append(all, cert)
+		}
+	}
+	return all, nil
+}
+
+// seen takes note of a certificate that a switch showed.
+func (e *expiry) seen(database string, cert *x509.Certificate) { e.shown(peerDatabase, database, cert) }
+
+// maxPeers bounds how many peers' certificates are remembered.
+const maxPeers = 4096
+
+// shown takes note of a certificate that a peer showed, and warns of a new one at once.
+func (e *expiry) shown(kind, name string, cert *x509.Certificate) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if old := e.switches[database]; old == nil || !old.Equal(cert) {
-		e.switches[database] = cert
-		e.warn(cert, "database", database)
+	p := peer{kind, name}
+	old := e.peers[p]
+	if old == nil && len(e.peers) >= maxPeers || old != nil && old.Equal(cert) {
+		return
 	}
+	e.peers[p] = cert
+	e.warn(cert, kind, name)
+}
+
+// certificates tells until when all of them are valid, for metrics.
+func (e *expiry) certificates() (all []metrics.Certificate) {
+	e.mu.Lock()
+	files := slices.Clone(e.files)
+	for p, cert := range e.peers {
+		all = append(all, metrics.Certificate{Kind: p.kind, Name: p.name, NotAfter: cert.NotAfter})
+	}
+	e.mu.Unlock()
+	for _, f := range files {
+		certs, _ := f.read() // look tells of the error
+		if len(certs) == 0 {
+			continue
+		}
+		first := slices.MinFunc(certs, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+		all = append(all, metrics.Certificate{Kind: "file", Name: f.path, NotAfter: first.NotAfter})
+	}
+	return all
 }
 
 func (e *expiry) warn(cert *x509.Certificate, of ...any) {

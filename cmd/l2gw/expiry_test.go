@@ -61,7 +61,8 @@ func TestACertificateIsToldOfDailyFromThirtyDaysBeforeItExpires(t *testing.T) {
 	}
 	var log text
 	synctest.Test(t, func(t *testing.T) {
-		e := newExpiry(ovsdb.TLSFiles{Certificate: ours.CertFile, Key: ours.KeyFile, CA: ours.CAFile}, slog.New(slog.NewTextHandler(&log, nil)))
+		e := newExpiry(slog.New(slog.NewTextHandler(&log, nil)))
+		e.own(tlsFiles("", ovsdb.TLSFiles{Certificate: ours.CertFile, Key: ours.KeyFile, CA: ours.CAFile})...)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- e.run(ctx) }()

@@ -4,20 +4,23 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"l2gw/ovsdb"
 )
 
 // ovsdbHost is an element of --ovsdb-hosts: a switch database and where it is.
 type ovsdbHost struct {
 	name     string
 	endpoint string // as ovsdb.ParseEndpoint reads it; "" if the switch dials in
+	files    ovsdb.TLSFiles
 }
 
 // parseOVSDBHosts reads "name:host:port,…" (networking-l2gw: [ovsdb]
 // ovsdb_hosts). A host may be an IPv6 address in brackets; before it the
-// protocol may stand ("tor:ssl:192.0.2.1:6640"; tcp if none does), or
+// protocol may stand ("tor:ssl:192.0.2.1:6640"; usual if none does), or
 // "unix:PATH" in place of host and port. "name:passive" is a switch that dials
 // in. Spaces and quotes around an element are left out.
-func parseOVSDBHosts(s string) ([]ovsdbHost, error) {
+func parseOVSDBHosts(s, usual string) ([]ovsdbHost, error) {
 	var hosts []ovsdbHost
 	seen := map[string]bool{}
 	for element := range strings.SplitSeq(s, ",") {
@@ -42,7 +45,7 @@ func parseOVSDBHosts(s string) ([]ovsdbHost, error) {
 		}
 		protocol, rest, ok := strings.Cut(where, ":")
 		if !ok || protocol != "tcp" && protocol != "ssl" && protocol != "unix" {
-			protocol, rest = "tcp", where
+			protocol, rest = usual, where
 		}
 		if protocol != "unix" {
 			host, port, err := net.SplitHostPort(rest)
@@ -52,7 +55,7 @@ func parseOVSDBHosts(s string) ([]ovsdbHost, error) {
 		} else if rest == "" {
 			return nil, fault("the path is missing")
 		}
-		hosts = append(hosts, ovsdbHost{name, protocol + ":" + rest})
+		hosts = append(hosts, ovsdbHost{name: name, endpoint: protocol + ":" + rest})
 	}
 	return hosts, nil
 }

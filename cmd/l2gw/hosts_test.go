@@ -10,14 +10,14 @@ import (
 func TestOVSDBHostsAreReadAsOperatorsWriteThem(t *testing.T) {
 	for in, want := range map[string][]ovsdbHost{
 		"":                                   nil,
-		"tor1:192.0.2.1:6640":                {{"tor1", "tcp:192.0.2.1:6640"}},
-		"'tor1:192.0.2.1:6640', tor2:h:6632": {{"tor1", "tcp:192.0.2.1:6640"}, {"tor2", "tcp:h:6632"}},
-		"tor1:[2001:db8::1]:6640":            {{"tor1", "tcp:[2001:db8::1]:6640"}},
-		"tor1:ssl:192.0.2.1:6640":            {{"tor1", "ssl:192.0.2.1:6640"}},
-		"tor1:passive,tor2:h:6632":           {{"tor1", ""}, {"tor2", "tcp:h:6632"}},
-		"tor1:unix:/run/db.sock":             {{"tor1", "unix:/run/db.sock"}},
+		"tor1:192.0.2.1:6640":                {{name: "tor1", endpoint: "tcp:192.0.2.1:6640"}},
+		"'tor1:192.0.2.1:6640', tor2:h:6632": {{name: "tor1", endpoint: "tcp:192.0.2.1:6640"}, {name: "tor2", endpoint: "tcp:h:6632"}},
+		"tor1:[2001:db8::1]:6640":            {{name: "tor1", endpoint: "tcp:[2001:db8::1]:6640"}},
+		"tor1:ssl:192.0.2.1:6640":            {{name: "tor1", endpoint: "ssl:192.0.2.1:6640"}},
+		"tor1:passive,tor2:h:6632":           {{name: "tor1", endpoint: ""}, {name: "tor2", endpoint: "tcp:h:6632"}},
+		"tor1:unix:/run/db.sock":             {{name: "tor1", endpoint: "unix:/run/db.sock"}},
 	} {
-		got, err := parseOVSDBHosts(in)
+		got, err := parseOVSDBHosts(in, "tcp")
 		if err != nil {
 			t.Errorf("%q: %v", in, err)
 		}
@@ -34,7 +34,7 @@ func TestOVSDBHostsAreReadAsOperatorsWriteThem(t *testing.T) {
 		"tor1":                      "host and port",
 		"tor1:192.0.2.1:6640,tor2:": "host and port",
 	} {
-		if _, err := parseOVSDBHosts(in); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseOVSDBHosts(in, "tcp"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", in, err, want)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,21 +12,22 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"l2gw/internal/agent"
 	"l2gw/internal/vtep"
 	"l2gw/ovsdb"
 )
 
-// switches are the ways to switch databases: those that we dial, and those that
-// dial in.
+// switches are the options about switch databases: those that we dial, and
+// those that dial in.
 type switches struct {
 	hosts      string
 	listen     string
 	identities []string
 	tls        ovsdb.TLSFiles
+	service    []string
+	maxMACs    int
+	pace       int
 
-	expiry   *expiry         // set by connect
-	listener *ovsdb.Listener // nil if no switch dials in
+	legacy legacy // of an agent
 }
 
 func (s *switches) addFlags(f *pflag.FlagSet) {
@@ -37,74 +37,70 @@ func (s *switches) addFlags(f *pflag.FlagSet) {
 		"how the switch of a database is known: NAME=sha256:FINGERPRINT, NAME=cn:NAME or NAME=san:NAME of its certificate; "+
 			"NAME=addr:IP for plain tcp (repeatable; any one of a database's is enough)")
 	addTLSFlags(f, &s.tls)
+	f.StringSliceVar(&s.service, "service-node", nil, "IPv4 address of a VTEP that replicates broadcasts for switches that cannot (repeatable)")
+	f.IntVar(&s.maxMACs, "max-macs", 0, "how many remote MACs a switch database takes; 0: no known limit")
 }
 
-// parse reads the options.
-func (s *switches) parse() ([]ovsdbHost, identities, error) {
-	hosts, err := parseOVSDBHosts(s.hosts)
-	if err != nil {
-		return nil, nil, err
+// switchPlan is what the options come to: which databases there are, where they
+// are and how their switches are known.
+type switchPlan struct {
+	hosts   []ovsdbHost
+	ids     identities
+	listen  string // "" if no switch dials in
+	manager bool   // switches that dial in are known by their addresses, with TLS as well
+	tls     ovsdb.TLSFiles
+	options vtep.Options
+	audit   time.Duration // 0: as the agent does
+	dial    time.Duration // how long a switch may take to answer; 0: as ovsdb does
+}
+
+// plan reads the options.
+func (s *switches) plan() (*switchPlan, error) {
+	p := &switchPlan{listen: s.listen, tls: s.tls}
+	usual := "tcp"
+	if s.legacy.ssl() {
+		usual = "ssl"
 	}
-	ids, err := parseIdentities(s.identities)
-	if err != nil {
-		return nil, nil, err
+	var err error
+	if p.hosts, err = parseOVSDBHosts(s.hosts, usual); err != nil {
+		return nil, err
+	}
+	for i := range p.hosts {
+		p.hosts[i].files = s.tls
+	}
+	if p.ids, err = parseIdentities(s.identities); err != nil {
+		return nil, err
+	}
+	if p.options, err = s.vtepOptions(); err != nil {
+		return nil, err
+	}
+	if err := s.legacy.change(p); err != nil || p.manager {
+		return p, err
 	}
 	var listen *ovsdb.Endpoint
 	if s.listen != "" {
 		e, err := ovsdb.ParseEndpoint(s.listen)
 		if err != nil || !e.Passive || e.Network != "tcp" {
-			return nil, nil, fmt.Errorf("--ovsdb-listen %q: it must look like pssl:6640, pssl:6640:192.0.2.1 or ptcp:6640:192.0.2.1", s.listen)
+			return nil, fmt.Errorf("--ovsdb-listen %q: it must look like pssl:6640, pssl:6640:192.0.2.1 or ptcp:6640:192.0.2.1", s.listen)
 		}
 		listen = &e
 	}
-	return hosts, ids, ids.check(hosts, listen)
+	return p, p.ids.check(p.hosts, listen)
 }
 
-// connect makes the connectors of all databases and starts to listen. The
-// caller closes the listener.
-func (s *switches) connect(hosts []ovsdbHost, ids identities, options vtep.Options, log *slog.Logger) ([]agent.DatabaseOptions, error) {
-	s.expiry = newExpiry(s.tls, log)
-	var all []agent.DatabaseOptions
-	var passive, plain []string
-	for _, h := range hosts {
-		if h.endpoint == "" {
-			passive = append(passive, h.name)
-		} else if exposed(h.endpoint) {
-			plain = append(plain, h.name)
+func (s *switches) vtepOptions() (vtep.Options, error) {
+	o := vtep.Options{MaxMACs: s.maxMACs}
+	for _, text := range s.service {
+		ip, err := parseIPv4(text)
+		if err != nil {
+			return o, fmt.Errorf("--service-node %q: %w", text, err)
 		}
+		o.ServiceNodes = append(o.ServiceNodes, ip)
 	}
-	if len(plain) > 0 {
-		log.Warn("plain tcp: whoever is on the way to these switches can read and change all; use ssl", "databases", strings.Join(plain, ","))
+	if s.maxMACs < 0 {
+		return o, fmt.Errorf("--max-macs %d: it must be 0 (no limit) or more", s.maxMACs)
 	}
-	if len(passive) > 0 {
-		if err := s.startListening(passive, ids, log); err != nil {
-			return nil, err
-		}
-	}
-	for _, h := range hosts {
-		db := agent.DatabaseOptions{Name: h.name, VTEP: options}
-		if h.endpoint == "" {
-			db.Connect = s.listener.Database(h.name)
-		} else {
-			connect, err := dialer(h.endpoint, s.tls, func(cert *x509.Certificate) error {
-				s.expiry.seen(h.name, cert)
-				return ids.expect(h.name, cert)
-			})
-			if err != nil {
-				s.close()
-				return nil, fmt.Errorf("--ovsdb-hosts: %s: %w", h.name, err)
-			}
-			db.Connect = connect
-		}
-		all = append(all, db)
-	}
-	return all, nil
-}
-
-func (s *switches) close() {
-	if s.listener != nil {
-		_ = s.listener.Close()
-	}
+	return o, nil
 }
 
 // exposed says whether an endpoint is plain tcp that leaves this host.
@@ -116,50 +112,6 @@ func exposed(endpoint string) bool {
 	name, _, _ := net.SplitHostPort(e.Address)
 	ip, err := netip.ParseAddr(name)
 	return name != "localhost" && (err != nil || !ip.IsLoopback())
-}
-
-// startListening waits for the named databases' switches to dial in.
-func (s *switches) startListening(databases []string, ids identities, log *slog.Logger) error {
-	refused := newLimited()
-	arrived := newLimited()
-	opts := ovsdb.ListenOptions{
-		Logger: log,
-		Identify: func(p ovsdb.Peer) (string, error) {
-			name, err := ids.identify(p, databases)
-			if err != nil {
-				return "", err
-			}
-			if p.TLS != nil {
-				s.expiry.seen(name, p.TLS.PeerCertificates[0])
-			}
-			if n := arrived.allow(name, host(p.Addr)); n > 0 {
-				log.Info("a switch dialled in", "database", name, "peer", p.Addr, "times", n)
-			}
-			return name, nil
-		},
-		Refused: func(p ovsdb.Peer, err error) {
-			if n := refused.allow(host(p.Addr), withoutPort(err)); n > 0 {
-				log.Warn("a switch that dialled in is refused", "peer", p.Addr, "times", n, "reason", explain(err, s.tls))
-			}
-		},
-	}
-	if strings.HasPrefix(s.listen, "pssl") {
-		conf, err := s.tls.Server()
-		if err != nil {
-			return fmt.Errorf("--ovsdb-listen: pssl needs --private-key, --certificate and --ca-cert: %w", err)
-		}
-		conf.VerifyConnection = verifier(conf, nil)
-		opts.TLS = conf
-	} else {
-		log.Warn("plain tcp: switches that dial in are known by their addresses only, and whoever is on the way can read and change all; use pssl", "listen", s.listen)
-	}
-	l, err := ovsdb.Listen(s.listen, opts)
-	if err != nil {
-		return fmt.Errorf("--ovsdb-listen: %w", err)
-	}
-	s.listener = l
-	log.Info("waiting for switches that dial in", "listen", s.listen, "databases", strings.Join(databases, ","))
-	return nil
 }
 
 // withoutPort is what an error says, always the same of the same fault: those

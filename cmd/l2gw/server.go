@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"l2gw/internal/api"
+	"l2gw/internal/controller"
+	"l2gw/internal/fabric"
+	"l2gw/internal/inventory"
+	"l2gw/internal/metrics"
+	"l2gw/internal/store"
+)
+
+// serverOptions are what `l2gw serve` and `l2gw standalone` have in common.
+type serverOptions struct {
+	command   string // for messages
+	listen    string
+	anywhere  bool
+	database  string // URL
+	inventory string // file
+	name      string // of this server, as agents and people see it
+}
+
+// server is the API and the controller over a store and an inventory.
+type server struct {
+	log        *slog.Logger
+	id         string // holder of the lease
+	listener   net.Listener
+	store      *store.Store
+	controller *controller.Controller
+	figures    *metrics.Metrics
+	http       *http.Server
+}
+
+// newServer opens what a server needs. The caller closes it.
+func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.Logger) (s *server, err error) {
+	s = &server{log: log, figures: metrics.New(version)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.id, err = state.serverID(); err != nil {
+		return s, err
+	}
+	if s.listener, err = listenAPI(ctx, o); err != nil {
+		return s, err
+	}
+	if s.store, err = store.Open(ctx, o.database); err != nil {
+		return s, err
+	}
+	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
+	s.controller = controller.New(controller.Options{Store: s.store, Inventory: source, Server: o.name, Logger: log})
+	s.figures.Controller(s.controller.Figures)
+	calls := api.New(api.Options{
+		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Logger: log, Observe: s.figures.Request,
+	})
+	s.http = &http.Server{
+		Handler:           watchable(calls, s.figures, readiness(s.store, s.controller), log),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      90 * time.Second, // more than a comparison of a switch may take
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// run adds the server's goroutines; they end with ctx.
+func (s *server) run(ctx context.Context, g *errgroup.Group) {
+	g.Go(func() error { return s.controller.Run(ctx) })
+	serveHTTP(ctx, g, s.http, func() error { return s.http.Serve(s.listener) })
+}
+
+// serveHTTP runs an HTTP server until ctx ends, and lets requests finish then.
+func serveHTTP(ctx context.Context, g *errgroup.Group, server *http.Server, serve func() error) {
+	g.Go(func() error {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := server.Shutdown(wait); err != nil {
+			return server.Close() // who is slower than that is cut off
+		}
+		return nil
+	})
+}
+
+func (s *server) close() {
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.log.Warn("closing the database", "error", err)
+		}
+	}
+}
+
+// listenAPI opens the API's port; without authentication only where nobody else can reach it.
+func listenAPI(ctx context.Context, o serverOptions) (net.Listener, error) {
+	local, err := loopback("--listen", o.listen)
+	if err != nil {
+		return nil, err
+	}
+	if !local && !o.anywhere {
+		return nil, fmt.Errorf("--listen %q: %s has no authentication, so it listens on a loopback address only; "+
+			"to let everybody who can reach this address do everything, add --listen-without-authentication", o.listen, o.command)
+	}
+	var conf net.ListenConfig
+	return conf.Listen(ctx, "tcp", o.listen)
+}
+
+// loopback says whether only this host reaches HOST:PORT.
+func loopback(option, address string) (bool, error) {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, fmt.Errorf("%s %q: it must look like 127.0.0.1:9697: %w", option, address, err)
+	}
+	ip, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && ip.IsLoopback(), nil
+}
+
+// hostName is this machine's, or another name if it has none.
+func hostName(otherwise string) string {
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return otherwise
+}
+
+// ended is the error that a process ends with: none if it was told to.
+func ended(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// ignoreClosed drops the errors with which both ends of a stream end when the process stops.
+func ignoreClosed(err error) error {
+	if errors.Is(err, fabric.ErrClosed) {
+		return nil
+	}
+	return ended(err)
+}
