@@ -106,7 +106,7 @@ func (s *standalone) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	srv.run(ctx, g)
 	g.Go(func() error { return conns.expiry.run(ctx) })
-	g.Go(func() error { return ignoreClosed(srv.controller.Serve(ctx, toAgent)) })
+	g.Go(func() error { return ignoreClosed(srv.controller.Serve(ctx, toAgent, fabric.Peer{})) })
 	g.Go(func() error { return ignoreClosed(ag.Run(ctx, toServer)) })
 	if err := ended(g.Wait()); err != nil {
 		return err

@@ -46,7 +46,8 @@ type Options struct {
 	Logger    *slog.Logger
 	// Poll is how often the intent revision is looked at besides the wake-ups of
 	// this process: another server may have written. 1 s if 0.
-	Poll time.Duration
+	Poll  time.Duration
+	Lease LeaseOptions
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -69,6 +70,11 @@ type Controller struct {
 
 	writer  *writer
 	reading reading
+
+	leases   Leases // nil without others
+	office   office
+	known    agents    // guarded by mu
+	deciding time.Time // when the granter wants to be asked again, or zero; Run's goroutine only
 }
 
 // New makes a controller that knows nothing yet.
@@ -86,6 +92,17 @@ func New(o Options) *Controller {
 		opts: o, log: o.Logger, events: make(chan func(context.Context), 256),
 		state: newState(), ended: make(chan struct{}), asked: map[uint64]chan<- fabric.Done{},
 		reading: reading{again: make(chan chan<- error)},
+		office:  office{granter: newFirstCome(), links: map[fabric.LinkID]*link{}},
+		known:   agents{},
+	}
+	if o.Lease.Term == 0 {
+		c.opts.Lease.Term = fabric.Term
+	}
+	if o.Lease.Holder == "" {
+		c.enter(newTerm(c.state.version.Epoch, time.Time{}))
+	} else {
+		c.leases = o.Store.(Leases)
+		c.state.leading, c.state.version = false, l2gw.Version{}
 	}
 	c.writer = newWriter(o.Store, o.Logger, o.Now, written{c})
 	return c
@@ -98,13 +115,20 @@ func (c *Controller) Run(ctx context.Context) error {
 	g.Go(func() error { return c.loop(ctx) })
 	g.Go(func() error { return c.read(ctx) })
 	g.Go(func() error { c.writer.run(ctx); return nil })
+	var last *term
+	if c.leases != nil {
+		g.Go(func() error { last = c.seekLease(ctx); return nil })
+	}
 	err := g.Wait()
 	close(c.ended)
 	// What was learned is passed on now and then, so some of it was not yet.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
 	defer cancel()
 	c.rememberLearned()
-	c.writer.flush(last)
+	c.writer.flush(writing)
+	if last != nil {
+		c.giveBack(writing, last)
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -119,8 +143,11 @@ func (c *Controller) loop(ctx context.Context) error {
 	defer poll.Stop()
 	learned := time.NewTimer(time.Hour)
 	defer learned.Stop()
+	grants := time.NewTimer(time.Hour)
+	defer grants.Stop()
 	for {
 		learned.Reset(c.untilLearnedDeadline())
+		grants.Reset(c.untilDecision())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -130,6 +157,8 @@ func (c *Controller) loop(ctx context.Context) error {
 			c.rememberLearned()
 		case <-learned.C:
 			c.ageLearned(ctx)
+		case <-grants.C:
+			c.regrant(ctx)
 		}
 	}
 }

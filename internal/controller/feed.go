@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"context"
-	"errors"
 	"maps"
 	"slices"
 
@@ -10,17 +8,14 @@ import (
 	"l2gw/internal/fabric"
 )
 
-// maxDelta is from how many changed hosts on a network is sent whole.
-const maxDelta = 20_000
-
-// link is the stream to one agent and the feeds that go through it.
-type link struct {
-	agent  string
-	stream fabric.ServerStream
-	feeds  map[string]*feed // by database; guarded by Controller.mu
-	dos    []fabric.Do      // commands to send; guarded by Controller.mu
-	wake   chan struct{}    // 1 place
-}
+const (
+	// maxDelta is from how many changed hosts on a network is sent whole.
+	maxDelta = 20_000
+	// slice is how many networks are looked at in one go, without letting anybody
+	// else at the state; and of how many hosts, at most, messages are made before
+	// they are sent.
+	slice, sliceHosts = 256, 50_000
+)
 
 // feed is what an agent has been told of one database, and what it has yet to
 // be told. It holds keys, not messages: however slow the agent, it stays small,
@@ -28,6 +23,7 @@ type link struct {
 type feed struct {
 	database *database
 	link     *link
+	holding  fabric.Holding // what the agent holds, until the first snapshot has ended
 
 	snapshot bool // everything is to be told
 	owned    bool
@@ -35,6 +31,12 @@ type feed struct {
 	requests map[l2gw.BindingKey]string // that removed a binding
 	networks map[string]*networkFeed
 	told     map[string]l2gw.Version // the version of each segment that the agent holds
+
+	// A snapshot is told in slices. What changes meanwhile is noted above, and
+	// told after it.
+	open  bool         // its beginning has been told, and its end not
+	begun l2gw.Version // its version
+	due   []string     // networks that are yet to be told
 }
 
 type networkFeed struct {
@@ -42,20 +44,28 @@ type networkFeed struct {
 	macs map[l2gw.MAC]bool // the hosts that changed, if not full
 }
 
-func newFeed(d *database, l *link) *feed {
+func newFeed(d *database, l *link, holding fabric.Holding) *feed {
 	return &feed{
-		database: d, link: l, snapshot: true, bindings: map[l2gw.BindingKey]bool{},
+		database: d, link: l, holding: holding, snapshot: true, bindings: map[l2gw.BindingKey]bool{},
 		requests: map[l2gw.BindingKey]string{}, networks: map[string]*networkFeed{}, told: map[string]l2gw.Version{},
 	}
 }
 
+// network is what is to be told of a network: whoever asks for it has something to say.
 func (f *feed) network(id string) *networkFeed {
 	n, ok := f.networks[id]
 	if !ok {
 		n = &networkFeed{macs: map[l2gw.MAC]bool{}}
 		f.networks[id] = n
 	}
+	f.link.poke()
 	return n
+}
+
+// again has everything told anew.
+func (f *feed) again() {
+	f.snapshot = true
+	f.link.poke()
 }
 
 // bind notes that a binding is wanted, or wanted otherwise.
@@ -80,9 +90,11 @@ func (f *feed) ownedChanged() {
 
 func (f *feed) holds(network string) bool { _, ok := f.told[network]; return ok }
 
+func (n *networkFeed) whole() { n.full, n.macs = true, nil }
+
 func (n *networkFeed) note(macs []l2gw.MAC) {
 	if macs == nil || len(n.macs)+len(macs) > maxDelta {
-		n.full, n.macs = true, nil
+		n.whole()
 	}
 	if n.full {
 		return
@@ -93,128 +105,158 @@ func (n *networkFeed) note(macs []l2gw.MAC) {
 }
 
 func (f *feed) pending() bool {
-	return f.snapshot || f.owned || len(f.bindings)+len(f.networks) > 0
+	return f.snapshot || f.open || f.owned || len(f.bindings)+len(f.networks) > 0
 }
 
-// wakeFeeds wakes the senders that have something to send. c.mu must be held.
-func (s *state) wakeFeeds() {
-	for _, d := range s.databases {
-		if d.feed != nil && d.feed.pending() {
-			d.feed.link.poke()
-		}
-	}
-}
-
-func (l *link) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// send is a link's sending goroutine.
-func (c *Controller) send(ctx context.Context, l *link) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-l.wake:
-		}
-		for _, m := range c.collect(l) {
-			if err := l.stream.Send(ctx, m); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// collect turns what the link's feeds owe into messages.
-func (c *Controller) collect(l *link) (msgs []fabric.ToAgent) {
+// collect makes messages of some of what the link's feeds owe, and says under
+// which epoch, and whether there is more.
+func (c *Controller) collect(l *link) (msgs []fabric.ToAgent, epoch uint64, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := &c.state
 	// What is not known yet is not told: without the intent an agent would
 	// take everything for unwanted.
-	if c.state.intentRead {
-		for _, f := range l.feeds {
-			msgs = append(msgs, c.state.collect(f)...)
+	if epoch = s.version.Epoch; !s.leading || !s.intentRead {
+		return nil, epoch, false
+	}
+	for _, f := range l.feeds {
+		if !f.pending() {
+			continue
+		}
+		if msgs != nil {
+			return msgs, epoch, true
+		}
+		if msgs, more = s.collect(f); more {
+			return msgs, epoch, true
 		}
 	}
-	for _, d := range l.dos {
-		msgs = append(msgs, d)
-	}
-	l.dos = nil
-	return msgs
+	return msgs, epoch, false
 }
 
-func (s *state) collect(f *feed) (msgs []fabric.ToAgent) {
+// collect makes messages of what a feed owes, one slice of it.
+func (s *state) collect(f *feed) (msgs []fabric.ToAgent, more bool) {
 	d := f.database
-	if !f.pending() {
-		return nil
+	if f.snapshot {
+		f.snapshot, f.open, f.begun = false, true, s.nextVersion()
+		f.told = map[string]l2gw.Version{}
+		f.bindings, f.requests = map[l2gw.BindingKey]bool{}, map[l2gw.BindingKey]string{}
+		f.networks = map[string]*networkFeed{}
+		f.due = slices.Collect(maps.Keys(d.bound))
+		msgs = append(msgs, fabric.SnapshotBegin{Database: d.name, Version: f.begun})
 	}
 	version := s.nextVersion()
-	if f.snapshot {
-		f.told = map[string]l2gw.Version{}
-		f.networks = map[string]*networkFeed{}
-		for id := range d.bound {
-			f.network(id).full = true
+	if f.open {
+		n := min(slice, len(f.due))
+		for _, id := range f.due[:n] {
+			delete(f.networks, id)
+			msgs = s.collectNetwork(msgs, f, id, &networkFeed{full: true}, version)
 		}
-		f.bindings = map[l2gw.BindingKey]bool{}
-		for k := range d.wanted {
-			f.bindings[k] = true
+		if f.due = f.due[n:]; len(f.due) > 0 {
+			return msgs, true
 		}
-		f.owned = true
-		msgs = append(msgs, fabric.Grant{Database: d.name, Version: version, Term: fabric.Term}, fabric.SnapshotBegin{Database: d.name, Version: version})
-	}
-	if f.owned {
-		msgs = append(msgs, fabric.Owned{Database: d.name, Version: version, Owned: cloneOwnership(d.owned), Lost: slices.Sorted(maps.Keys(d.lost))})
+		return s.endSnapshot(msgs, f, version), f.pending()
 	}
 	// Segments go before bindings, so that an agent that is told to bind knows what.
+	hosts := 0
 	for id, n := range f.networks {
-		msgs = append(msgs, s.collectNetwork(f, id, n, version)...)
-	}
-	if len(f.bindings) > 0 {
-		m := fabric.Bindings{Database: d.name, Version: version}
-		for k := range f.bindings {
-			if b, ok := d.wanted[k]; ok {
-				m.Set = append(m.Set, b)
-			} else {
-				m.Unset = append(m.Unset, fabric.Unbound{BindingKey: k, Request: f.requests[k]})
-			}
+		if hosts > sliceHosts || len(msgs) >= slice {
+			break
 		}
+		hosts += len(n.macs)
+		delete(f.networks, id)
+		msgs = s.collectNetwork(msgs, f, id, n, version)
+	}
+	if len(f.networks) > 0 && !f.owned && len(f.bindings) == 0 {
+		return msgs, true
+	}
+	return s.collectBindings(msgs, f, version), len(f.networks) > 0
+}
+
+// endSnapshot makes the last messages of a snapshot.
+func (s *state) endSnapshot(msgs []fabric.ToAgent, f *feed, version l2gw.Version) []fabric.ToAgent {
+	d := f.database
+	msgs = append(msgs, fabric.Owned{Database: d.name, Version: version, Owned: cloneOwnership(d.owned), Lost: s.lost(d)})
+	// What was bound meanwhile is part of it.
+	for id := range d.bound {
+		if !f.holds(id) {
+			delete(f.networks, id)
+			msgs = s.collectNetwork(msgs, f, id, &networkFeed{full: true}, version)
+		}
+	}
+	var sum l2gw.Digest
+	m := fabric.Bindings{Database: d.name, Version: version, Set: make([]l2gw.Binding, 0, len(d.wanted))}
+	for _, b := range d.wanted {
+		sum += b.Digest()
+		m.Set = append(m.Set, b)
+	}
+	switch {
+	case f.holding.Complete && sum == f.holding.Bindings:
+		msgs = append(msgs, fabric.SameBindings{Database: d.name, Version: version, Digest: sum})
+	case len(m.Set) > 0:
 		msgs = append(msgs, m)
 	}
-	if f.snapshot {
-		msgs = append(msgs, fabric.SnapshotEnd{Database: d.name, Version: version})
-	}
-	f.snapshot, f.owned = false, false
-	f.bindings, f.networks = map[l2gw.BindingKey]bool{}, map[string]*networkFeed{}
-	f.requests = map[l2gw.BindingKey]string{}
+	msgs = append(msgs, fabric.SnapshotEnd{Database: d.name, Version: f.begun, Revision: s.revision})
+	f.open, f.owned, f.holding = false, false, fabric.Holding{}
+	f.bindings, f.requests = map[l2gw.BindingKey]bool{}, map[l2gw.BindingKey]string{}
 	return msgs
 }
 
-func (s *state) collectNetwork(f *feed, id string, nf *networkFeed, version l2gw.Version) []fabric.ToAgent {
+// collectBindings makes messages of what is ours and of bindings that changed.
+func (s *state) collectBindings(msgs []fabric.ToAgent, f *feed, version l2gw.Version) []fabric.ToAgent {
+	d := f.database
+	if f.owned {
+		msgs = append(msgs, fabric.Owned{Database: d.name, Version: version, Owned: cloneOwnership(d.owned), Lost: s.lost(d)})
+	}
+	m := fabric.Bindings{Database: d.name, Version: version, Revision: s.revision}
+	for k := range f.bindings {
+		b, ok := d.wanted[k]
+		if !ok {
+			m.Unset = append(m.Unset, fabric.Unbound{BindingKey: k, Request: f.requests[k]})
+			continue
+		}
+		m.Set = append(m.Set, b)
+		if n := f.networks[b.NetworkID]; n != nil || !f.holds(b.NetworkID) {
+			delete(f.networks, b.NetworkID)
+			msgs = s.collectNetwork(msgs, f, b.NetworkID, &networkFeed{full: true}, version)
+		}
+	}
+	if len(m.Set)+len(m.Unset) > 0 {
+		msgs = append(msgs, m)
+	}
+	f.owned = false
+	f.bindings, f.requests = map[l2gw.BindingKey]bool{}, map[l2gw.BindingKey]string{}
+	return msgs
+}
+
+// collectNetwork adds what the agent is to know of a network.
+func (s *state) collectNetwork(msgs []fabric.ToAgent, f *feed, id string, nf *networkFeed, version l2gw.Version) []fabric.ToAgent {
 	d := f.database
 	n := s.networks[id]
 	if d.bound[id] == 0 {
 		if f.holds(id) {
 			delete(f.told, id)
-			return []fabric.ToAgent{fabric.SegmentGone{Database: d.name, NetworkID: id, Version: version}}
+			return append(msgs, fabric.SegmentGone{Database: d.name, NetworkID: id, Version: version})
 		}
-		return nil
+		return msgs
 	}
 	if n == nil || n.merged == nil {
 		f.told[id] = version
-		return []fabric.ToAgent{fabric.SegmentUnknown{Database: d.name, NetworkID: id, Version: version}}
+		return append(msgs, fabric.SegmentUnknown{Database: d.name, NetworkID: id, Version: version})
 	}
 	seg := n.merged
 	from, held := f.told[id]
 	f.told[id] = seg.Version
+	if f.open && f.holding.Complete {
+		if digest := seg.Digest(); f.holding.Networks[id] == digest {
+			return append(msgs, fabric.SameNetwork{Database: d.name, NetworkID: id, Version: seg.Version, Digest: digest})
+		}
+	}
 	if nf.full || !held {
-		return []fabric.ToAgent{fabric.Segment{Database: d.name, Segment: seg}}
+		return append(msgs, fabric.Segment{Database: d.name, Segment: seg})
 	}
 	delta := fabric.SegmentDelta{
 		Database: d.name, NetworkID: id, From: from, To: seg.Version,
-		Name: seg.Name, VNI: seg.VNI, MTU: seg.MTU, VTEPs: seg.VTEPs,
+		Name: seg.Name, VNI: seg.VNI, MTU: seg.MTU, VTEPs: seg.VTEPs, Digest: seg.Digest(),
 	}
 	for mac := range nf.macs {
 		if h, ok := seg.Hosts.Get(mac); ok {
@@ -223,81 +265,6 @@ func (s *state) collectNetwork(f *feed, id string, nf *networkFeed, version l2gw
 			delta.Removed = append(delta.Removed, mac)
 		}
 	}
-	slices.SortFunc(delta.Set, func(a, b l2gw.Host) int { return slices.Compare(a.MAC[:], b.MAC[:]) })
-	return []fabric.ToAgent{delta}
-}
-
-// Serve speaks with one agent until the stream ends or ctx does.
-func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream) error {
-	defer stream.Close()
-	first, err := stream.Recv(ctx)
-	if err != nil {
-		return err
-	}
-	hello, ok := first.(fabric.Hello)
-	if !ok {
-		return errors.New("an agent's first message must be Hello")
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	l := &link{agent: hello.Agent, stream: stream, feeds: map[string]*feed{}, wake: make(chan struct{}, 1)}
-	if err := stream.Send(ctx, fabric.Welcome{
-		Protocol: fabric.ProtocolVersion, Server: c.opts.Server, Controller: true, Epoch: c.state.version.Epoch,
-	}); err != nil {
-		return err
-	}
-	names := make([]string, 0, len(hello.Databases))
-	for _, h := range hello.Databases {
-		names = append(names, h.Database)
-	}
-	c.post(ctx, func(ctx context.Context) { c.attach(ctx, l, names) })
-	sent := make(chan error, 1)
-	go func() {
-		err := c.send(ctx, l)
-		stream.Close() // a link that cannot send is of no use
-		sent <- err
-	}()
-	for {
-		m, err := stream.Recv(ctx)
-		if err != nil {
-			cancel()
-			c.post(context.WithoutCancel(ctx), func(context.Context) { c.detach(l) })
-			return errors.Join(err, <-sent)
-		}
-		c.post(ctx, func(ctx context.Context) { c.hear(ctx, l, m) })
-	}
-}
-
-// attach gives the agent those of its databases that no other agent serves.
-func (c *Controller) attach(ctx context.Context, l *link, databases []string) {
-	affected := map[l2gw.BindingKey]bool{}
-	c.locked(func() {
-		for _, name := range databases {
-			d := c.state.database(name)
-			if d.feed != nil {
-				continue
-			}
-			d.feed, d.source = newFeed(d, l), l
-			l.feeds[name] = d.feed
-			// What is remembered of it weighs more now: see isMemory.
-			for _, dev := range d.observed.Devices {
-				c.state.report(dev.Name)
-				maps.Copy(affected, c.state.ofDevice[dev.Name])
-			}
-		}
-		c.distrustTunnels()
-		l.poke()
-	})
-	c.place(ctx, affected)
-}
-
-func (c *Controller) detach(l *link) {
-	c.locked(func() {
-		for _, f := range l.feeds {
-			if f.database.feed == f {
-				f.database.feed, f.database.source = nil, nil
-			}
-		}
-		l.feeds = map[string]*feed{}
-	})
+	slices.SortFunc(delta.Set, func(a, b l2gw.Host) int { return a.MAC.Compare(b.MAC) })
+	return append(msgs, delta)
 }

@@ -131,12 +131,15 @@ func (w *world) write() {
 // reconnect is an agent that comes (back) and knows nothing.
 func (w *world) reconnect(db string) {
 	if old := w.agents[db]; old != nil {
-		w.c.detach(old.link)
+		w.c.unregister(old.link)
+		w.c.detach(context.Background(), old.link)
 	}
-	a := &modelAgent{link: &link{feeds: map[string]*feed{}, wake: make(chan struct{}, 1)}, replica: fabric.NewReplica()}
+	a := &modelAgent{replica: fabric.NewReplica()}
+	a.link = newLink(fabric.Hello{Agent: "agent-" + db, Databases: []fabric.Holding{{Database: db}}}, fabric.Peer{}, nil, now)
 	w.agents[db] = a
-	w.c.attach(context.Background(), a.link, []string{db})
-	w.c.hear(context.Background(), a.link, fabric.Observed{Database: db, State: l2gw.DatabaseState{
+	w.c.register(a.link)
+	w.c.attach(context.Background(), a.link)
+	w.c.hearLink(context.Background(), a.link, fabric.Observed{Database: db, State: l2gw.DatabaseState{
 		Name: db, Connected: true,
 		Devices: []l2gw.DeviceState{{Name: devices[db], TunnelIPs: []netip.Addr{tunnel[db]}}},
 	}})
@@ -145,7 +148,7 @@ func (w *world) reconnect(db string) {
 		for key, h := range w.learned {
 			m.Set = append(m.Set, l2gw.Learned{NetworkID: key.NetworkID, Host: h})
 		}
-		w.c.hear(context.Background(), a.link, m)
+		w.c.hearLink(context.Background(), a.link, m)
 	}
 }
 
@@ -155,10 +158,10 @@ func (w *world) deliver(t *rapid.T, db string, twice bool) {
 		w.write()
 	}
 	a := w.agents[db]
-	for _, m := range w.c.collect(a.link) {
+	for _, m := range w.collect(a.link) {
 		for range 1 + map[bool]int{true: 1}[twice] {
 			if id := a.apply(m); id != "" {
-				w.c.hear(context.Background(), a.link, fabric.Ask{Database: db, NetworkID: id})
+				w.c.hearLink(context.Background(), a.link, fabric.Ask{Database: db, NetworkID: id})
 			}
 		}
 		if o, ok := m.(fabric.Owned); ok {
@@ -167,6 +170,17 @@ func (w *world) deliver(t *rapid.T, db string, twice bool) {
 					t.Fatalf("%s was told that %s is ours, and the store does not know", db, k)
 				}
 			}
+		}
+	}
+}
+
+// collect is all that is to be sent to an agent.
+func (w *world) collect(l *link) []fabric.ToAgent {
+	all := w.c.urgent(l)
+	for {
+		msgs, _, more := w.c.collect(l)
+		if all = append(all, msgs...); !more {
+			return all
 		}
 	}
 }
@@ -332,7 +346,7 @@ func TestAgentsEndUpKnowingWhatTheyMust(t *testing.T) {
 				key := fabric.LearnedKey{NetworkID: network.Draw(t, "network"), MAC: mac.Draw(t, "mac")}
 				h := l2gw.Host{MAC: key.MAC, VTEP: tunnel["db1"]}
 				w.learned[key] = h
-				w.c.hear(context.Background(), w.agents["db1"].link, fabric.Learned{
+				w.c.hearLink(context.Background(), w.agents["db1"].link, fabric.Learned{
 					Database: "db1", Set: []l2gw.Learned{{NetworkID: key.NetworkID, Host: h}},
 				})
 			},
@@ -389,10 +403,10 @@ func TestWhatWasBoundAgainSinceItWasConfirmedGoneIsStillOurs(t *testing.T) {
 		if !w.store.broken {
 			w.write()
 		}
-		for _, m := range w.c.collect(a.link) {
+		for _, m := range w.collect(a.link) {
 			a.apply(m)
 		}
-		w.c.hear(context.Background(), a.link, fabric.Applied{
+		w.c.hearLink(context.Background(), a.link, fabric.Applied{
 			Database: "db1", Version: a.replica.Seen(), Gone: l2gw.Ownership{
 				Networks: map[string]l2gw.VNI{"a": 5001}, Bindings: map[l2gw.BindingKey]string{k: "a"},
 			},
@@ -425,7 +439,7 @@ func TestALearnedHostIsNotHeldWhereNobodyBridgesItsNetwork(t *testing.T) {
 	mac, old, other := l2gw.MAC{2, 0, 0, 0, 0, 9}, netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("10.77.0.8")
 	agent := w.agents["db1"].link
 	observe := func(ip netip.Addr) {
-		w.c.hear(context.Background(), agent, fabric.Observed{Database: "db1", State: l2gw.DatabaseState{
+		w.c.hearLink(context.Background(), agent, fabric.Observed{Database: "db1", State: l2gw.DatabaseState{
 			Name: "db1", Connected: true, Devices: []l2gw.DeviceState{
 				{Name: "ps1", TunnelIPs: []netip.Addr{ip}}, {Name: "ps3", TunnelIPs: []netip.Addr{netip.MustParseAddr("10.77.0.3")}},
 			},
@@ -433,7 +447,7 @@ func TestALearnedHostIsNotHeldWhereNobodyBridgesItsNetwork(t *testing.T) {
 	}
 	learn := func(vtep netip.Addr) {
 		w.write()
-		w.c.hear(context.Background(), agent, fabric.Learned{Database: "db1", Set: []l2gw.Learned{
+		w.c.hearLink(context.Background(), agent, fabric.Learned{Database: "db1", Set: []l2gw.Learned{
 			{NetworkID: "a", Host: l2gw.Host{MAC: mac, VTEP: vtep}},
 		}})
 		if h, ok := w.c.state.networks["a"].merged.Hosts.Get(mac); !ok || h.VTEP != vtep {
@@ -450,7 +464,7 @@ func TestALearnedHostIsNotHeldWhereNobodyBridgesItsNetwork(t *testing.T) {
 	w.bind(l2gw.BindingKey{Device: "ps3", Interface: "eth1"}, "a")
 	observe(old)
 	learn(old)
-	w.c.hear(context.Background(), agent, fabric.Learned{Database: "db1", Gone: []fabric.LearnedKey{{NetworkID: "a", MAC: mac}}})
+	w.c.hearLink(context.Background(), agent, fabric.Learned{Database: "db1", Gone: []fabric.LearnedKey{{NetworkID: "a", MAC: mac}}})
 	if !w.c.state.networks["a"].merged.Hosts.Has(mac) {
 		t.Fatal("a host that aged should be held")
 	}

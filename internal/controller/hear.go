@@ -29,29 +29,7 @@ func (c *Controller) hear(ctx context.Context, l *link, m fabric.ToServer) {
 		if d := c.served(l, m.Database); d != nil {
 			c.hearOrphans(d, m)
 		}
-	case fabric.Ask:
-		if d := c.served(l, m.Database); d != nil {
-			c.locked(func() {
-				if m.NetworkID == "" {
-					d.feed.snapshot = true
-				} else {
-					d.feed.network(m.NetworkID).full = true
-				}
-				l.poke()
-			})
-		}
-	case fabric.Done:
-		c.answer(m)
 	}
-}
-
-// served returns the database if it is this link that serves it.
-func (c *Controller) served(l *link, name string) *database {
-	f := l.feeds[name]
-	if f == nil || f.database.feed != f {
-		return nil
-	}
-	return f.database
 }
 
 // hearObserved takes in what a database looks like. A database that is not
@@ -89,7 +67,6 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 				s.mergeHosts(n, nil) // the tunnel IPs may be others
 			}
 		}
-		s.wakeFeeds()
 	})
 	if news {
 		c.rememberDevices(d)
@@ -155,6 +132,7 @@ func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Appl
 		c.logRemoved(ctx, d, gone.Bindings)
 		for id := range gone.Networks {
 			delete(d.owned.Networks, id)
+			delete(d.lost, id)
 			delete(d.networkResults, id)
 			delete(d.boundSince, id)
 		}

@@ -122,12 +122,9 @@ func (c *Controller) release(d *database, h *hold) {
 	}
 	c.log.Info("the inventory was read again and says the same: a removal that was held is released",
 		"database", d.name, "network_id", h.NetworkID, "rows", h.Rows, "of", h.Total)
-	c.lastDo++
-	l := d.feed.link
-	l.dos = append(l.dos, fabric.Do{
-		ID: c.lastDo, Database: d.name, Command: fabric.CommandRelease, NetworkID: h.NetworkID, Epoch: c.state.version.Epoch,
+	c.ask(d.feed.link, fabric.Do{
+		Database: d.name, Command: fabric.CommandRelease, NetworkID: h.NetworkID, Epoch: c.state.version.Epoch,
 	})
-	l.poke()
 }
 
 // heldNote says that a removal of a network's rows is held on databases where

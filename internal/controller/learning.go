@@ -62,7 +62,6 @@ func (s *state) hearLearned(d *database, m fabric.Learned, now time.Time) {
 			s.learnedChanged(n, table.Delta(now, d.name, byNetwork[id], gone[id]))
 		}
 	}
-	s.wakeFeeds()
 }
 
 // relearn takes in that a network is bound on a database otherwise than before,
@@ -173,7 +172,6 @@ func (c *Controller) ageLearned(context.Context) {
 				c.state.learnedChanged(n, n.learned.Advance(now))
 			}
 		}
-		c.state.wakeFeeds()
 	})
 }
 

@@ -63,7 +63,6 @@ type move struct {
 	set   map[l2gw.BindingKey]l2gw.Binding
 	unset map[l2gw.BindingKey]bool
 	more  l2gw.Ownership // to be recorded as ours
-	owned bool           // what is ours is to be told anew
 }
 
 // place decides anew on which databases the given bindings belong. A binding is
@@ -90,9 +89,7 @@ func (s *state) place(keys map[l2gw.BindingKey]bool, now time.Time) map[string]l
 				touched[id] = true
 			}
 		}
-		if m.owned {
-			d.tellOwned()
-		}
+		s.findLost(d)
 	}
 	for id := range touched {
 		s.remerge(id)
@@ -105,7 +102,6 @@ func (s *state) place(keys map[l2gw.BindingKey]bool, now time.Time) map[string]l
 	for k := range keys {
 		delete(s.unboundBy, k)
 	}
-	s.wakeFeeds()
 	return ask
 }
 
@@ -131,7 +127,7 @@ func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
 					at(d).unset[k] = true
 				}
 				if _, ours := d.owned.Bindings[k]; ours {
-					at(d).owned = true // whether its network is lost may be otherwise now
+					at(d) // whether its network is lost may be otherwise now
 				}
 				continue
 			}
@@ -194,25 +190,31 @@ func (d *database) tellOwned() {
 	}
 }
 
-// lost are networks of ours on a database that are not bound there because the
-// inventory does not have them any more, although users want them bound; sorted.
-// Removing their rows is the inventory's doing, not a user's.
-func (s *state) lost(d *database) []string {
-	var lost []string
+// findLost finds out anew which networks of ours on a database are not bound
+// there because the inventory does not have them any more, although users want
+// them bound. Removing their rows is the inventory's doing, not a user's, and so
+// the agent may hold it; when the user unbinds such a network, it must hear of it.
+func (s *state) findLost(d *database) {
+	lost := map[string]bool{}
 	for id := range d.owned.Networks {
 		if d.bound[id] > 0 || !s.gone(id) {
 			continue
 		}
 		for k := range s.ofNetwork[id] {
 			if slices.Contains(s.home(k), d.name) {
-				lost = append(lost, id)
+				lost[id] = true
 				break
 			}
 		}
 	}
-	slices.Sort(lost)
-	return lost
+	if !maps.Equal(lost, d.lost) {
+		d.lost = lost
+		d.tellOwned()
+	}
 }
+
+// lost are the networks that findLost found, sorted.
+func (s *state) lost(d *database) []string { return slices.Sorted(maps.Keys(d.lost)) }
 
 func (s *state) vni(network string) l2gw.VNI {
 	if n := s.networks[network]; n != nil && n.base != nil {
@@ -269,12 +271,14 @@ func (c *Controller) adopt(epoch uint64, owned map[string]l2gw.Ownership, rememb
 	}
 	c.placeLocked(s.everyKey())
 	for _, d := range s.databases {
+		s.findLost(d)
 		c.reconsider(d, remembered[d.name])
 	}
 }
 
-// mirror goes over to following what the controller does, without writing; with
-// c.mu held. What was asked to be written and was not yet is dropped.
+// mirror ends what adopt began: from now on this server follows what the
+// controller does, and writes nothing; with c.mu held. What was asked to be written and is
+// not yet is dropped.
 func (c *Controller) mirror(epoch uint64) {
 	c.writer.drop(epoch)
 	s := &c.state

@@ -37,9 +37,9 @@ func (s *state) recall(all map[string]l2gw.Remembered) {
 }
 
 // isMemory tells that all that is known of a database is from before this
-// start, and that no agent serves it: perhaps it is there under another name
+// start, and that no agent names it: perhaps it is there under another name
 // now. What anybody else reports weighs more.
-func (d *database) isMemory() bool { return d.feed == nil && d.seen.IsZero() }
+func (d *database) isMemory() bool { return d.source == nil && d.seen.IsZero() }
 
 func (d *database) noteTunnels() {
 	for _, dev := range d.observed.Devices {

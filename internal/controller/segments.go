@@ -73,7 +73,6 @@ func (c *Controller) takeInventory(_ context.Context, u inventory.Update) {
 		}
 		c.placeLocked(affected)
 		c.confirm(u)
-		s.wakeFeeds()
 	})
 }
 

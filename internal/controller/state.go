@@ -58,8 +58,6 @@ type database struct {
 	bound    map[string]int // how many of wanted a network has, by its id
 	// When a network of ours was last bound there, as a version: later words to the agent are newer.
 	boundSince map[string]l2gw.Version
-	// lost are networks of ours that users want bound there and that the inventory has no more.
-	lost map[string]bool
 
 	source *link // whose report on it counts; nil while no agent names it
 	feed   *feed // to the agent that was granted it; nil while there is none, or another server leads
@@ -69,6 +67,7 @@ type database struct {
 	// unboundBy are the API requests that removed bindings which are not confirmed gone.
 	unboundBy map[l2gw.BindingKey]string
 	holds     map[string]*hold // the removals that its agent holds, by network id
+	lost      map[string]bool  // what findLost found
 
 	bindingResults map[l2gw.BindingKey]fabric.BindingResult
 	networkResults map[string]fabric.NetworkResult
@@ -114,7 +113,6 @@ func (s *state) database(name string) *database {
 			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
 			bound:          map[string]int{},
 			boundSince:     map[string]l2gw.Version{},
-			lost:           map[string]bool{},
 			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
 			networkResults: map[string]fabric.NetworkResult{},
 			learned:        map[fabric.LearnedKey]l2gw.Learned{},

@@ -69,7 +69,7 @@ func (d *database) away() string {
 		since = "stale since " + d.seen.UTC().Format(time.RFC3339)
 	}
 	why := d.observed.Error
-	if d.feed == nil {
+	if d.source == nil {
 		why = "no agent serves it"
 	}
 	if why != "" {
@@ -152,8 +152,10 @@ func (c *Controller) Databases() []l2gw.DatabaseState {
 	all := make([]l2gw.DatabaseState, 0, len(c.state.databases))
 	for _, d := range c.state.databases {
 		seen := d.withDistrust()
-		if d.feed == nil {
-			seen.Connected, seen.InSync, seen.Error = false, false, "no agent serves it"
+		if d.source == nil {
+			seen.Connected, seen.InSync, seen.Writer, seen.Error = false, false, false, "no agent serves it"
+		} else {
+			seen.Agent = d.source.agent
 		}
 		all = append(all, seen)
 	}

@@ -3,17 +3,11 @@ package controller
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"l2gw"
-	"l2gw/internal/fabric"
 )
-
-// validateTimeout is how long an agent may take to compare a database.
-const validateTimeout = 30 * time.Second
 
 // Network returns what the inventory says of a network.
 // Errors: NotFound if a complete inventory lacks it, Unavailable while there is none.
@@ -121,52 +115,4 @@ func (s *state) reporter(device string) *database {
 		return s.databases[name]
 	}
 	return nil
-}
-
-// Validate has the agent compare what the device's database should hold with
-// what it holds at this moment. Errors: NotFound if no switch has that name.
-// That there could be no comparison is told in Validation.Error.
-func (c *Controller) Validate(ctx context.Context, device string) (l2gw.Validation, error) {
-	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
-	defer cancel()
-	v := l2gw.Validation{Device: device, CheckedAt: c.opts.Now().UTC()}
-	c.mu.Lock()
-	d := c.state.reporter(device)
-	if d == nil {
-		c.mu.Unlock()
-		return v, l2gw.DeviceNotFound(device)
-	}
-	v.Database = d.name
-	if d.feed == nil {
-		c.mu.Unlock()
-		v.Error = d.away()
-		return v, nil
-	}
-	c.lastDo++
-	id, answer := c.lastDo, make(chan fabric.Done, 1)
-	c.asked[id] = answer
-	d.feed.link.dos = append(d.feed.link.dos, fabric.Do{ID: id, Database: d.name, Command: fabric.CommandValidate})
-	d.feed.link.poke()
-	c.mu.Unlock()
-	defer func() { c.locked(func() { delete(c.asked, id) }) }()
-	select {
-	case done := <-answer:
-		v.CheckedAt, v.Differences, v.Error = done.At.UTC(), done.Differences, done.Error
-	case <-ctx.Done():
-		v.Error = fmt.Sprintf("the agent did not answer: %v", context.Cause(ctx))
-	case <-c.ended:
-		v.Error = "the server is stopping"
-	}
-	return v, nil
-}
-
-func (c *Controller) answer(m fabric.Done) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if ch := c.asked[m.ID]; ch != nil {
-		select {
-		case ch <- m:
-		default: // answered already
-		}
-	}
 }

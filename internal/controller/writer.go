@@ -393,8 +393,6 @@ func (w written) kept(ctx context.Context, epoch uint64, database string, ch lea
 	w.c.post(ctx, func(context.Context) { w.c.keptLearned(epoch, database, ch) })
 }
 
-func (w written) refused(ctx context.Context, epoch uint64) {
-	if f, ok := any(w.c).(interface{ fenced(epoch uint64) }); ok {
-		f.fenced(epoch)
-	}
+func (w written) refused(_ context.Context, epoch uint64) {
+	w.c.fenced(epoch)
 }

@@ -272,7 +272,7 @@ func BenchmarkOneMoreHostAmongAHundredThousand(b *testing.B) {
 	ended := make(chan struct{}, 3)
 	for _, run := range []func() error{
 		func() error { return ctl.Run(ctx) },
-		func() error { return ctl.Serve(ctx, up) },
+		func() error { return ctl.Serve(ctx, up, fabric.Peer{}) },
 		func() error { return ag.Run(ctx, down) },
 	} {
 		go func() { _ = run(); ended <- struct{}{} }()
