@@ -92,8 +92,19 @@ func (s *standalone) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
 	ag, err := agent.New(agent.Options{
 		Name: s.server.name, Version: version, Databases: databases, Logger: log, Meter: srv.figures.Meter,
+		Servers: []agent.Server{{Name: s.server.name, Dial: func(context.Context) (fabric.AgentStream, error) {
+			toAgent, toServer := fabric.Pipe()
+			g.Go(func() error {
+				if err := srv.controller.Serve(ctx, toAgent, fabric.Peer{}); ignoreClosed(err) != nil {
+					log.Warn("the stream between server and agent has ended", "error", err)
+				}
+				return nil
+			})
+			return toServer, nil
+		}}},
 	})
 	if err != nil {
 		return err
@@ -102,12 +113,9 @@ func (s *standalone) run(ctx context.Context) error {
 	srv.figures.Certificates(conns.expiry.certificates)
 	log.Info("ready", "api", "http://"+srv.listener.Addr().String(), "data", state.path, "inventory", s.server.inventory, "version", version)
 
-	toAgent, toServer := fabric.Pipe()
-	g, ctx := errgroup.WithContext(ctx)
 	srv.run(ctx, g)
 	g.Go(func() error { return conns.expiry.run(ctx) })
-	g.Go(func() error { return ignoreClosed(srv.controller.Serve(ctx, toAgent, fabric.Peer{})) })
-	g.Go(func() error { return ignoreClosed(ag.Run(ctx, toServer)) })
+	g.Go(func() error { return ag.Run(ctx) })
 	if err := ended(g.Wait()); err != nil {
 		return err
 	}

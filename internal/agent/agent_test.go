@@ -2,11 +2,11 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,67 +25,77 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const network = "aaaaaaaa-0000-4000-8000-000000000001"
 
-// lab is an agent with one real database, and the test in the controller's place.
+// lab is an agent with one real database, and one server that leads.
 type lab struct {
-	*testing.T
+	*server
+	agent   *Agent
 	db      *ovsdbd.Server
-	stream  fabric.ServerStream
-	heard   chan fabric.ToServer
 	version l2gw.Version
+	stop    func() // the agent, once
+}
+
+// newSwitch is a switch ps1 with a port eth1.
+func newSwitch(t *testing.T, options ovsdbd.Options) *ovsdbd.Server {
+	t.Helper()
+	db := ovsdbd.Start(t, options)
+	fillSwitch(db)
+	return db
+}
+
+func fillSwitch(db *ovsdbd.Server) {
+	db.Transact("hardware_vtep", `
+		{"op":"insert","table":"Physical_Port","uuid-name":"p","row":{"name":"eth1"}},
+		{"op":"insert","table":"Physical_Switch","uuid-name":"ps","row":{"name":"ps1","tunnel_ips":"10.77.0.1","ports":["named-uuid","p"]}},
+		{"op":"insert","table":"Global","row":{"switches":["named-uuid","ps"]}}`)
+}
+
+func dialer(t *testing.T, db *ovsdbd.Server) ovsdb.Connector {
+	t.Helper()
+	dial, err := ovsdb.Dialer(nil, "unix:"+db.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dial
+}
+
+// run runs an agent until stop or the end of the test.
+func run(t *testing.T, o Options) (a *Agent, stop func()) {
+	t.Helper()
+	if o.Name == "" {
+		o.Name = "here"
+	}
+	a, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return a, stop
 }
 
 func start(t *testing.T, options DatabaseOptions) *lab {
 	t.Helper()
-	l := &lab{T: t, db: ovsdbd.Start(t, ovsdbd.Options{}), heard: make(chan fabric.ToServer, 4096)}
-	l.db.Transact("hardware_vtep", `
-		{"op":"insert","table":"Physical_Port","uuid-name":"p","row":{"name":"eth1"}},
-		{"op":"insert","table":"Physical_Switch","uuid-name":"ps","row":{"name":"ps1","tunnel_ips":"10.77.0.1","ports":["named-uuid","p"]}},
-		{"op":"insert","table":"Global","row":{"switches":["named-uuid","ps"]}}`)
-	dial, err := ovsdb.Dialer(nil, "unix:"+l.db.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	options.Name, options.Connect = "tor", dial
-	a, err := New(Options{Name: "here", Databases: []DatabaseOptions{options}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var agentEnd fabric.AgentStream
-	l.stream, agentEnd = fabric.Pipe()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{}, 2)
-	go func() { _ = a.Run(ctx, agentEnd); done <- struct{}{} }()
-	go func() {
-		defer func() { done <- struct{}{} }()
-		for {
-			m, err := l.stream.Recv(ctx)
-			if err != nil {
-				return
-			}
-			l.heard <- m
-		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-		<-done
-	})
+	l := &lab{server: newServer(t, "one").lead(1), db: newSwitch(t, ovsdbd.Options{})}
+	options.Name, options.Connect = "tor", dialer(t, l.db)
+	l.agent, l.stop = run(t, Options{Servers: []Server{l.dial()}, Databases: []DatabaseOptions{options}})
+	l.server.agent()
 	return l
 }
 
 func (l *lab) next() l2gw.Version {
-	l.version.Epoch = 1
+	l.mu.Lock()
+	l.version.Epoch = max(1, l.welcome.Epoch)
+	l.mu.Unlock()
 	l.version.Counter++
 	return l.version
-}
-
-func (l *lab) tell(messages ...fabric.ToAgent) {
-	l.Helper()
-	for _, m := range messages {
-		if err := l.stream.Send(l.Context(), m); err != nil {
-			l.Fatal(err)
-		}
-	}
 }
 
 // segment is the network with n hosts on one compute node.
@@ -113,22 +123,6 @@ func (l *lab) snapshot(hosts int) {
 		fabric.SnapshotEnd{Database: "tor", Version: v})
 }
 
-// wait waits for a message that fits.
-func wait[M fabric.ToServer](l *lab, what string, fits func(M) bool) M {
-	l.Helper()
-	deadline := time.After(product.Patience)
-	for {
-		select {
-		case m := <-l.heard:
-			if x, ok := m.(M); ok && fits(x) {
-				return x
-			}
-		case <-deadline:
-			l.Fatalf("waited %v for %s", product.Patience, what)
-		}
-	}
-}
-
 func (l *lab) rows() int {
 	return strings.Count(l.db.Dump("hardware_vtep", "Ucast_Macs_Remote", "MAC"), "02:00:00")
 }
@@ -143,50 +137,43 @@ func (l *lab) waitRows(n int) {
 	})
 }
 
-func active(m fabric.Applied) bool {
-	return len(m.Bindings) > 0 && m.Bindings[0].Status == l2gw.StatusActive
-}
-
-func observed(text string) func(fabric.Observed) bool {
-	return func(m fabric.Observed) bool { return strings.Contains(m.State.Error, text) }
-}
-
 func TestNothingIsWrittenBeforeTheWholeSnapshotAndTheGrantAreThere(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	wait(l, "the reason", observed("has not told everything"))
+	wait(l.server, "the reason", observed("has not told everything"))
 	l.snapshot(3)
-	wait(l, "the reason", observed("another agent writes"))
+	wait(l.server, "the reason", observed("another agent writes"))
 	if n := l.rows(); n != 0 {
 		t.Errorf("%d rows were written without a grant", n)
 	}
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
-	wait(l, "the confirmation", active)
+	l.grant(1, 1)
+	wait(l.server, "the confirmation", active)
 	l.waitRows(3)
 }
 
 func TestARevokedAgentWritesNoMore(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
+	l.grant(1, 1)
 	l.snapshot(3)
-	wait(l, "the confirmation", active)
-	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 2}}, fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}}) // the grant is older
-	wait(l, "the reason", observed("another agent writes"))
+	wait(l.server, "the confirmation", active)
+	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 2}})
+	l.grant(1, 2) // it is no newer
+	wait(l.server, "the reason", observed("another agent writes"))
 	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(9)}, fabric.Do{ID: 7, Database: "tor", Command: fabric.CommandValidate})
-	done := wait(l, "the comparison", func(m fabric.Done) bool { return m.ID == 7 })
+	done := wait(l.server, "the comparison", func(m fabric.Done) bool { return m.ID == 7 })
 	if len(done.Differences) != 6 || done.Error != "" {
 		t.Errorf("%d differences, want 6: %+v", len(done.Differences), done)
 	}
 	if n := l.rows(); n != 3 {
 		t.Errorf("there are %d rows, want the 3 of before", n)
 	}
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 3}})
+	l.grant(1, 3)
 	l.waitRows(9)
 }
 
 // Events only wake: an agent that hears of no change still finds it at the next audit.
 func TestAnAgentThatMissesEveryEventStillConverges(t *testing.T) {
 	l := start(t, DatabaseOptions{Audit: 50 * time.Millisecond, deaf: true})
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
+	l.grant(1, 1)
 	l.snapshot(20)
 	l.waitRows(20)
 	l.db.Transact("hardware_vtep", `{"op":"delete","table":"Ucast_Macs_Remote","where":[]}`)
@@ -195,14 +182,14 @@ func TestAnAgentThatMissesEveryEventStillConverges(t *testing.T) {
 
 func TestAStoppedAgentLeavesTheSwitchAsItIs(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
+	l.grant(1, 1)
 	l.snapshot(5)
-	wait(l, "the confirmation", active)
+	wait(l.server, "the confirmation", active)
 	if n := l.db.Sessions(); n != 1 {
 		t.Fatalf("the server has %d sessions, want the agent's", n)
 	}
 	before := l.db.Dump("hardware_vtep")
-	l.stream.Close()
+	l.stop()
 	product.Eventually(t, "the agent's session has ended", func() error {
 		if n := l.db.Sessions(); n != 0 {
 			return fmt.Errorf("there are %d sessions", n)
@@ -218,44 +205,64 @@ func TestAStoppedAgentLeavesTheSwitchAsItIs(t *testing.T) {
 // it again before the agent has looked: the answer is as before and news all the same.
 func TestABindingThatWasUnsetAndSetAgainIsConfirmedAgain(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
+	l.grant(1, 1)
 	l.snapshot(3)
-	wait(l, "the confirmation", active)
+	wait(l.server, "the confirmation", active)
 	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 100}
 	l.tell(fabric.Bindings{Database: "tor", Version: l.next(), Set: []l2gw.Binding{{BindingKey: k, NetworkID: network, Revision: 1}}})
-	wait(l, "the confirmation", active)
+	wait(l.server, "the confirmation", active)
 }
 
-func TestAnAgentWhoseLockWasStolenWritesAgainWhenTheThiefLeaves(t *testing.T) {
-	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
-	l.snapshot(3)
-	wait(l, "the confirmation", active)
-	thief, err := net.Dial("unix", l.db.Socket)
+// thief is another program that takes the lock, until it is closed.
+func thief(t *testing.T, db *ovsdbd.Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", db.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer thief.Close()
-	if _, err := thief.Write([]byte(`{"id":1,"method":"steal","params":["l2gw"]}`)); err != nil {
+	t.Cleanup(func() { conn.Close() })
+	if _, err := conn.Write([]byte(`{"id":1,"method":"steal","params":["l2gw"]}`)); err != nil {
 		t.Fatal(err)
 	}
-	wait(l, "the reason", observed("holds the lock"))
+	return conn
+}
+
+func TestAnAgentWhoseLockWasStolenOnlyObservesUntilANewerGrant(t *testing.T) {
+	l := start(t, DatabaseOptions{})
+	l.grant(1, 1)
+	l.snapshot(3)
+	wait(l.server, "the confirmation", active)
+	other := thief(t, l.db)
+	wait(l.server, "the report", func(m fabric.Observed) bool {
+		return m.State.Lock == l2gw.LockingStolen && !m.State.Writer && strings.Contains(m.State.Error, "took the lock")
+	})
 	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(5)})
-	thief.Close()
+	l.grant(1, 2) // without Steal: it stands in line
+	wait(l.server, "the report", func(m fabric.Observed) bool { return m.State.Lock == l2gw.LockingWaiting })
+	wait(l.server, "the reason", observed("holds the lock"))
+	if n := l.rows(); n != 3 {
+		t.Errorf("there are %d rows, want the 3 of before", n)
+	}
+	other.Close()
 	l.waitRows(5)
+	thief(t, l.db)
+	wait(l.server, "the report", func(m fabric.Observed) bool { return m.State.Lock == l2gw.LockingStolen })
+	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(6)},
+		fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 3}, Term: time.Hour, Steal: true})
+	l.waitRows(6)
 }
 
 // A switch that hangs must not hold up the others of its agent.
 func TestAnInboxThatOverflowsKeepsOrdersAndAsksForTheRest(t *testing.T) {
 	b := newInbox()
-	b.put(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
+	b.grant(granted{Grant: fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}}})
 	for range 3 * inboxLimit {
 		b.put(fabric.SegmentUnknown{Database: "tor"})
 	}
-	b.put(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 2}})
+	b.revoke(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 2}})
 	messages, lost := b.take()
-	if len(messages) != 2 || !lost {
-		t.Fatalf("%d messages, lost %v", len(messages), lost)
+	if o := b.takeOrders(); len(messages) != 0 || !lost || o.grant == nil || o.revoke == nil {
+		t.Fatalf("%d messages, lost %v, orders %+v", len(messages), lost, o)
 	}
 	if b.waiting() {
 		t.Error("something is left")
@@ -287,16 +294,16 @@ func TestAnInboxTakesASnapshotOfAnySizeInPlaceOfWhatCameBefore(t *testing.T) {
 // switch is back, it gets what is right then.
 func TestAnAgentThatLostMessagesAsksForASnapshot(t *testing.T) {
 	l := start(t, DatabaseOptions{})
-	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1}})
+	l.grant(1, 1)
 	l.snapshot(3)
-	wait(l, "the confirmation", active)
+	wait(l.server, "the confirmation", active)
 	l.db.Signal(syscall.SIGSTOP)
 	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(4)})
 	for range 2 * inboxLimit {
 		l.tell(fabric.SegmentUnknown{Database: "tor", NetworkID: "other", Version: l.next()})
 	}
 	l.db.Signal(syscall.SIGCONT)
-	wait(l, "the question", func(m fabric.Ask) bool { return m.Database == "tor" && m.NetworkID == "" })
+	wait(l.server, "the question", func(m fabric.Ask) bool { return m.Database == "tor" && m.NetworkID == "" })
 	l.snapshot(7)
 	l.waitRows(7)
 }
@@ -354,44 +361,5 @@ func TestARefusedSubjectWaitsLongerEachTime(t *testing.T) {
 	p.heal(vtep.Scope{All: true}, now)
 	if len(p.refused) > 0 {
 		t.Error("it went through and is still refused")
-	}
-}
-
-// halfStream takes nothing after the first message and never says anything.
-type halfStream struct{ sent int }
-
-func (s *halfStream) Send(context.Context, fabric.ToServer) error {
-	if s.sent++; s.sent > 1 {
-		return fabric.ErrClosed
-	}
-	return nil
-}
-
-func (s *halfStream) Recv(ctx context.Context) (fabric.ToAgent, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-func (s *halfStream) Close() {}
-
-func TestAnAgentEndsWhenItsWordsDoNotGetThrough(t *testing.T) {
-	s := ovsdbd.Start(t, ovsdbd.Options{})
-	dial, err := ovsdb.Dialer(nil, "unix:"+s.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := New(Options{Name: "here", Databases: []DatabaseOptions{{Name: "tor", Connect: dial}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(t.Context(), &halfStream{}) }()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, fabric.ErrClosed) {
-			t.Errorf("Run = %v", err)
-		}
-	case <-time.After(product.Patience):
-		t.Error("it goes on for ever")
 	}
 }

@@ -3,6 +3,9 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"l2gw"
@@ -14,29 +17,40 @@ import (
 // tick is how often what is only counted (rows per table) is reported.
 const tick = time.Second
 
-// database keeps one OVSDB database. All fields but inbox, client and measures
-// belong to the goroutine of run.
+// database keeps one OVSDB database. All fields but inbox, client, reports and
+// measures belong to the goroutine of run.
 type database struct {
 	name   string
-	opts   DatabaseOptions
-	agent  string
+	opts   DatabaseOptions // with what was left out filled in
+	given  DatabaseOptions // as they were given
+	agent  *Agent
 	log    *slog.Logger
 	now    func() time.Time
 	client *ovsdb.Client
 	meter  Meter
 	inbox  *inbox
-	send   func(context.Context, fabric.ToServer) error
+
+	reports *reports
+	cancel  context.CancelFunc // of what start has started, or nil
+	ended   sync.WaitGroup
 
 	replica *fabric.Replica
-	granted bool
+	lost    map[string]bool // networks of which the inventory does not know any more
+	staged  map[string]bool // the same, of the snapshot under way
+	sum     l2gw.Digest     // of the replica's bindings
+
+	tenure      fabric.Tenure
+	lockSession uint64 // of which thefts tells
+	thefts      int    // of the lock since we asked for it last
+	mode        l2gw.Mode
+	modeSince   time.Time // when an operator set it, or zero
+	holds       *holds
+	heldAt      uint64 // holds.changes that were reported
+
 	caps    vtep.Capabilities // what the switch of this session can do, with what it refused in it
 	session uint64            // that caps are of
-	grant   l2gw.Version
 	dirty   dirty
 	poison  poison
-	// Asked by the operator; answered when the run loop gets to it.
-	asked []fabric.Do
-
 	// What was confirmed last, so that the echo of our own writes is not looked at again.
 	confirmedAt    *ovsdb.Snapshot
 	confirmedScope vtep.Scope
@@ -52,8 +66,7 @@ type database struct {
 	seen   []l2gw.DeviceState // as of the tables seenIn
 	seenIn [3]*ovsdb.Table
 
-	told   told
-	outbox []fabric.ToServer // what confirm found; sent before anything else
+	told told
 
 	missed   int // operations that the last look at everything found to be needed
 	measures measures
@@ -62,11 +75,27 @@ type database struct {
 // changeBuffer is 1: the subscription merges what the run loop has no time for.
 const changeBuffer = 1
 
-func (d *database) run(ctx context.Context) error {
+// start begins to keep the database.
+func (d *database) start(ctx context.Context) {
+	ctx, d.cancel = context.WithCancel(ctx)
+	d.ended.Go(func() { _ = d.client.Run(ctx) })
+	d.ended.Go(func() { d.run(ctx) })
+}
+
+// stop ends that and waits for the end. The lock goes with the session; the
+// switch stays as it is.
+func (d *database) stop() {
+	if d.cancel != nil {
+		d.cancel()
+		d.ended.Wait()
+	}
+}
+
+// run keeps the database until ctx ends.
+func (d *database) run(ctx context.Context) {
 	changes := make(chan ovsdb.Changes, changeBuffer)
 	sub := d.client.Subscribe()
 	defer sub.Close()
-	ctx, cancel := context.WithCancel(ctx)
 	pumped := make(chan struct{})
 	go func() {
 		defer close(pumped)
@@ -82,10 +111,7 @@ func (d *database) run(ctx context.Context) error {
 			}
 		}
 	}()
-	defer func() {
-		cancel() // also when it is not ctx that ended: a stream that broke, say
-		<-pumped
-	}()
+	defer func() { <-pumped }()
 
 	audit := time.NewTicker(d.opts.Audit)
 	defer audit.Stop()
@@ -94,19 +120,16 @@ func (d *database) run(ctx context.Context) error {
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
 	for {
-		if err := d.report(ctx); err != nil {
-			return err
-		}
+		d.report()
 		retry.Reset(d.untilRetry())
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case <-d.inbox.wake:
-			d.drain(ctx)
+			d.drain()
 		case ch := <-changes:
 			d.notice(ch)
 			d.heard()
-			d.queue(ctx, ch.State)
 		case <-audit.C:
 			d.dirty.all = true
 		case <-count.C:
@@ -114,68 +137,74 @@ func (d *database) run(ctx context.Context) error {
 		case <-retry.C:
 			d.retryDue()
 		}
-		if err := d.reconcile(ctx); err != nil {
-			return err
+		d.settleLock(ctx)
+		d.reconcile(ctx)
+		for _, do := range d.inbox.takeAsked() {
+			do.by.answer(d.do(ctx, do.Do))
 		}
-		for _, do := range d.asked {
-			if err := d.send(ctx, d.do(ctx, do)); err != nil {
-				return err
-			}
+		if ctx.Err() != nil {
+			return
 		}
-		d.asked = nil
 	}
 }
 
 // drain takes in all messages that wait, so that many changes cost one pass.
-func (d *database) drain(ctx context.Context) {
+func (d *database) drain() {
+	d.takeOrders()
 	messages, lost := d.inbox.take()
 	for _, m := range messages {
-		d.take(ctx, m)
+		d.take(m)
 	}
 	d.heard()
 	if lost {
 		d.replica.Cut()
-		_ = d.send(ctx, fabric.Ask{Database: d.name}) // if that fails, the stream has ended
+		d.ask("")
+	}
+}
+
+// ask asks the controller for a network, or with "" for everything, anew. With
+// no controller there is no need: a new one tells everything.
+func (d *database) ask(network string) {
+	if s := d.agent.controller(); s != nil {
+		s.ask(fabric.Ask{Database: d.name, NetworkID: network})
 	}
 }
 
 // take takes in a message of the controller.
-func (d *database) take(ctx context.Context, m fabric.ToAgent) {
+func (d *database) take(m fabric.ToAgent) {
 	switch m := m.(type) {
-	case fabric.Grant:
-		if m.Version.Compare(d.grant) >= 0 {
-			d.grant, d.granted, d.dirty.all = m.Version, true, true
-		}
+	case cut:
+		d.replica.Cut()
+		d.staged = nil
 		return
-	case fabric.Revoke:
-		if m.Version.Compare(d.grant) >= 0 {
-			d.grant, d.granted = m.Version, false
+	case fabric.SnapshotBegin:
+		d.staged = map[string]bool{}
+	case fabric.Owned:
+		lost := make(map[string]bool, len(m.Lost))
+		for _, id := range m.Lost {
+			lost[id] = true
 		}
-		return
-	case fabric.Do:
-		if m.Command == fabric.CommandResync {
-			d.dirty.all = true
+		if d.staged != nil {
+			d.staged = lost
+		} else {
+			d.lost = lost
 		}
-		d.asked = append(d.asked, m)
-		return
-	}
-	if _, ok := m.(fabric.Owned); ok {
 		d.seen, d.told.stateDue = nil, true // which bindings are ours may have changed
 	}
 	e := d.replica.Apply(m)
 	if e.All {
+		d.lost, d.staged = d.staged, nil
 		clear(d.told.bindings)
+		d.dirty.all = true
+		d.told.learnedDue = true
 	}
+	d.noteRevision(m, e)
 	for _, k := range e.Bindings {
 		// Whoever speaks of a binding wants to hear how it stands, be it as before.
 		delete(d.told.bindings, k)
 	}
-	switch {
-	case e.Ask != "":
-		_ = d.send(ctx, fabric.Ask{Database: d.name, NetworkID: e.Ask})
-	case e.All:
-		d.dirty.all = true
-		d.told.learnedDue = true
+	if e.Ask != "" {
+		d.ask(e.Ask)
 	}
 	for _, id := range e.Networks {
 		d.dirty.network(id)
@@ -184,17 +213,57 @@ func (d *database) take(ctx context.Context, m fabric.ToAgent) {
 	if e.Network != "" {
 		d.dirty.mac(e.Network, e.MACs...)
 	}
+	if _, owned := m.(fabric.Owned); owned && !e.All {
+		d.reports.owned(d.replica.Owned)
+	}
+	d.publishHolding(e)
 }
 
-// queue stands in line for the lock again after it was stolen, so that somebody
-// writes when the thief has left. Until then nothing is written.
-func (d *database) queue(ctx context.Context, st ovsdb.State) {
-	if st.Lock != ovsdb.LockStolen {
+// noteRevision takes in of which intent the controller speaks.
+func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect) {
+	switch m := m.(type) {
+	case fabric.SnapshotEnd:
+		if e.All {
+			d.holds.revision(m.Revision, d.now())
+			d.holds.confirmed()
+			d.reports.owned(d.replica.Owned)
+		}
+	case fabric.Bindings:
+		if d.staged == nil && d.holds.revision(m.Revision, d.now()) {
+			d.dirty.all = true
+		}
+	}
+}
+
+// publishHolding says what is held of the replica, for the next Hello.
+func (d *database) publishHolding(e fabric.Effect) {
+	if !e.All && e.Network == "" && len(e.Networks) == 0 && len(e.Bindings) == 0 {
 		return
 	}
-	if err := d.client.RequestLock(ctx); err != nil {
-		d.log.Warn("the lock was stolen, and it cannot be asked for again in this session", "database", d.name, "error", err)
+	if e.All || len(e.Bindings) > 0 {
+		d.sum = 0
+		for _, b := range d.replica.Bindings {
+			d.sum += b.Digest()
+		}
 	}
+	d.reports.hold(func(h *fabric.Holding) {
+		h.Complete, h.Bindings, h.Revision = d.replica.Complete, d.sum, d.holds.highest
+		networks := e.Networks
+		if e.Network != "" {
+			networks = append(networks[:len(networks):len(networks)], e.Network)
+		}
+		if e.All {
+			h.Networks = make(map[string]l2gw.Digest, len(d.replica.Segments))
+			networks = slices.Collect(maps.Keys(d.replica.Segments))
+		}
+		for _, id := range networks {
+			if s := d.replica.Segments[id]; s != nil {
+				h.Networks[id] = s.Digest()
+			} else {
+				delete(h.Networks, id)
+			}
+		}
+	})
 }
 
 // intent is what the database must hold, as the planner takes it.
@@ -209,18 +278,5 @@ func (d *database) intent() *vtep.Intent {
 	}
 }
 
-// writable says whether we may write now, and if not, why.
-func (d *database) writable() (bool, string) {
-	st := d.client.State()
-	switch {
-	case st.Phase != ovsdb.Synced:
-		return false, "not connected"
-	case !d.replica.Complete:
-		return false, "the controller has not told everything yet"
-	case !d.granted:
-		return false, "another agent writes to this database"
-	case st.Lock != ovsdb.LockHeld && st.Lock != ovsdb.LockUnsupported:
-		return false, "another session holds the lock " + d.opts.Lock
-	}
-	return true, ""
-}
+// inherit takes over what is known from one that was stopped.
+func (d *database) inherit(old *database) {}

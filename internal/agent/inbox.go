@@ -1,37 +1,75 @@
 package agent
 
 import (
-	"slices"
 	"sync"
+	"time"
 
 	"l2gw/internal/fabric"
 )
 
-// inboxLimit is how many messages may wait for a database's goroutine, besides
-// those of a snapshot.
-const inboxLimit = 1024
+const (
+	// inboxLimit is how many messages may wait for a database's goroutine, besides
+	// those of a snapshot.
+	inboxLimit = 1024
+	// askedLimit is how many commands may wait.
+	askedLimit = 64
+)
 
-// inbox holds what the controller has said and a database's goroutine, which may
-// be waiting for a slow switch, has not heard yet. It never makes the giver
-// wait, since other databases hang on the same stream. What becomes too much is
+// granted is a grant, and when the beat was sent that it counts from.
+type granted struct {
+	fabric.Grant
+	asked time.Time
+}
+
+// renewed is a renewal of grants, and when the beat was sent that it answers.
+type renewed struct {
+	epoch  uint64
+	asked  time.Time
+	leased bool
+}
+
+// asked is a command, and who wants the answer.
+type asked struct {
+	fabric.Do
+	by *session
+}
+
+// cut is the mark in an inbox where one controller's words end.
+type cut struct{}
+
+// About implements fabric.ToAgent.
+func (cut) About() string { return "" }
+
+// orders are what bears on who writes. Of each kind the newest counts, whatever
+// order they came in.
+type orders struct {
+	grant   *granted
+	revoke  *fabric.Revoke
+	renewed [2]renewed // the newest, and the newest that was leased
+}
+
+// inbox holds what servers have said and a database's goroutine, which may be
+// waiting for a slow switch, has not heard yet. It never makes the giver wait,
+// since other databases hang on the same stream. What becomes too much is
 // thrown away, and the controller is asked for a snapshot; a snapshot takes the
-// place of all that was said before it, and is never cut.
+// place of all that was said before it, and is never cut short by its length.
 type inbox struct {
 	wake chan struct{} // 1 place; receives when there is something
 
 	mu       sync.Mutex
+	orders   orders
+	asked    []asked
 	queue    []fabric.ToAgent
 	snapshot bool // one has begun and not ended
-	loose    int  // messages in queue that are neither orders nor of a snapshot
+	loose    int  // messages in queue that are not of a snapshot
 	lost     bool
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
-// put adds a message.
-func (b *inbox) put(m fabric.ToAgent) {
+func (b *inbox) change(f func()) {
 	b.mu.Lock()
-	b.add(m)
+	f()
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
@@ -39,13 +77,13 @@ func (b *inbox) put(m fabric.ToAgent) {
 	}
 }
 
+// put adds a message on what must be held.
+func (b *inbox) put(m fabric.ToAgent) { b.change(func() { b.add(m) }) }
+
 func (b *inbox) add(m fabric.ToAgent) {
 	switch m.(type) {
-	case fabric.Grant, fabric.Revoke, fabric.Do:
-		b.queue = append(b.queue, m)
-		return
 	case fabric.SnapshotBegin:
-		b.keepOrders()
+		b.queue, b.loose = nil, 0
 		b.snapshot, b.lost = true, false
 	case fabric.SnapshotEnd:
 		b.snapshot = false
@@ -54,7 +92,7 @@ func (b *inbox) add(m fabric.ToAgent) {
 			break
 		}
 		if b.loose >= inboxLimit {
-			b.keepOrders()
+			b.queue, b.loose = nil, 0
 			b.lost = true
 		}
 		if b.lost {
@@ -65,16 +103,52 @@ func (b *inbox) add(m fabric.ToAgent) {
 	b.queue = append(b.queue, m)
 }
 
-// keepOrders throws away all but the messages that nobody repeats.
-func (b *inbox) keepOrders() {
-	b.queue = slices.DeleteFunc(b.queue, func(m fabric.ToAgent) bool {
-		switch m.(type) {
-		case fabric.Grant, fabric.Revoke, fabric.Do:
-			return false
+// cut marks that what comes now is said by somebody else, or after a gap.
+func (b *inbox) cut() {
+	b.change(func() {
+		b.snapshot = false
+		last := len(b.queue) - 1
+		if b.lost || last >= 0 && b.queue[last] == (cut{}) {
+			return // that is known already
 		}
-		return true
+		b.queue = append(b.queue, cut{})
 	})
-	b.loose = 0
+}
+
+// grant, revoke and renew take in an order.
+func (b *inbox) grant(g granted) {
+	b.change(func() {
+		if old := b.orders.grant; old == nil || old.Version.Compare(g.Version) < 0 {
+			b.orders.grant = &g
+		}
+	})
+}
+
+func (b *inbox) revoke(m fabric.Revoke) {
+	b.change(func() {
+		if old := b.orders.revoke; old == nil || old.Version.Compare(m.Version) < 0 {
+			b.orders.revoke = &m
+		}
+	})
+}
+
+func (b *inbox) renew(r renewed) {
+	b.change(func() {
+		b.orders.renewed[0] = r
+		if r.leased {
+			b.orders.renewed[1] = r
+		}
+	})
+}
+
+// ask adds a command; false: there are too many already.
+func (b *inbox) ask(m asked) (ok bool) {
+	b.change(func() {
+		if ok = len(b.asked) < askedLimit; ok {
+			b.asked = append(b.asked, m)
+		}
+	})
+	return ok
 }
 
 // take returns all messages in their order, and whether others were thrown away.
@@ -86,9 +160,28 @@ func (b *inbox) take() (messages []fabric.ToAgent, lost bool) {
 	return messages, lost
 }
 
-// waiting reports whether there is something to take.
+// takeOrders returns what bears on who writes.
+func (b *inbox) takeOrders() orders {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.orders
+	b.orders = orders{}
+	return o
+}
+
+// takeAsked returns the commands.
+func (b *inbox) takeAsked() []asked {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := b.asked
+	b.asked = nil
+	return all
+}
+
+// waiting reports whether there is something that a long pass should not hold
+// up. Renewals are looked at on the way.
 func (b *inbox) waiting() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.queue) > 0 || b.lost
+	return len(b.queue)+len(b.asked) > 0 || b.lost || b.orders.grant != nil || b.orders.revoke != nil
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -28,8 +27,7 @@ func (d *database) logBindings(results []fabric.BindingResult) {
 		}
 	}
 	slices.SortFunc(news, func(a, b fabric.BindingResult) int {
-		x, y := a.Key, b.Key
-		return cmp.Or(cmp.Compare(x.Device, y.Device), cmp.Compare(x.Interface, y.Interface), cmp.Compare(x.VLAN, y.VLAN))
+		return compareKeys(a.Key, b.Key)
 	})
 	if len(news) > maxLines {
 		count := map[l2gw.Status]int{}
@@ -72,6 +70,11 @@ func (d *database) logNetwork(r fabric.NetworkResult, old fabric.NetworkResult) 
 	}
 	d.log.Log(context.Background(), level, text, "database", d.name, "network_id", r.NetworkID,
 		"connection_ids", d.connections(d.replica.ByNetwork[r.NetworkID]), "status", r.Status, "reason", r.Reason)
+}
+
+// logHeld tells of a removal that begins or ends to be held.
+func (d *database) logHeld(what string, h l2gw.HeldRemoval) {
+	d.log.Warn(what, "database", d.name, "network_id", h.NetworkID, "rows", h.Rows, "of", h.Total, "reason", h.Reason)
 }
 
 // logTransaction tells, to those who want to know everything, what was sent for whom.

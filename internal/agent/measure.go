@@ -3,10 +3,12 @@ package agent
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"l2gw"
 	"l2gw/internal/vtep"
 	"l2gw/ovsdb"
 )
@@ -62,14 +64,33 @@ type Standing struct {
 	Missed int
 	// Pending is for how long something heard of is not confirmed yet; 0: nothing is.
 	Pending time.Duration
+	// Held is how many removals wait for a release; Mode what an operator wants.
+	Held int
+	Mode l2gw.Mode
+	// Denied says why servers do not let this agent have the database, by server.
+	Denied map[string]string
 }
 
 // Standings tells how each database stands, by name. It may be called at any
 // time by anybody, and makes no work for those who keep the databases.
 func (a *Agent) Standings() []Standing {
-	all := make([]Standing, 0, len(a.databases))
-	for _, d := range a.databases {
-		all = append(all, d.standing())
+	a.mu.Lock()
+	databases := slices.Collect(maps.Values(a.databases))
+	denied := map[string]map[string]string{}
+	for s := range a.sessions {
+		for name, reason := range s.refused {
+			if denied[name] == nil {
+				denied[name] = map[string]string{}
+			}
+			denied[name][s.link.server.Name] = reason
+		}
+	}
+	a.mu.Unlock()
+	all := make([]Standing, 0, len(databases))
+	for _, d := range databases {
+		s := d.standing()
+		s.Denied = denied[d.name]
+		all = append(all, s)
 	}
 	slices.SortFunc(all, func(x, y Standing) int { return cmp.Compare(x.Name, y.Name) })
 	return all
@@ -80,6 +101,8 @@ type figures struct {
 	granted, inSync           bool
 	bindings, networks, hosts int
 	refused, waiting, missed  int
+	held                      int
+	mode                      l2gw.Mode
 }
 
 // measures are written by the goroutine of run and read by anybody.
@@ -106,7 +129,7 @@ func (d *database) standing() Standing {
 		s.Granted = f.granted
 		s.Bindings, s.Networks, s.Hosts = f.bindings, f.networks, f.hosts
 		s.Refused, s.Waiting, s.Missed = f.refused, f.waiting, f.missed
-		s.InSync = f.inSync
+		s.InSync, s.Held, s.Mode = f.inSync, f.held, f.mode
 	}
 	if at := d.measures.heardAt.Load(); at != 0 {
 		s.InSync = false
@@ -120,7 +143,10 @@ func (d *database) standing() Standing {
 
 // publish lets others see how the database stands.
 func (d *database) publish(inSync, count bool) {
-	f := figures{granted: d.granted, inSync: inSync, refused: len(d.poison.refused), waiting: len(d.waiting), missed: d.missed}
+	f := figures{
+		granted: d.tenure.Granted(), inSync: inSync, refused: len(d.poison.refused), waiting: len(d.waiting), missed: d.missed,
+		held: len(d.holds.list()), mode: d.mode,
+	}
 	f.bindings, f.networks = len(d.replica.Bindings), len(d.replica.ByNetwork)
 	old := d.measures.published.Load()
 	switch {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"l2gw"
 	"l2gw/internal/vtep"
 	"l2gw/ovsdb"
 )
@@ -41,10 +42,11 @@ const (
 )
 
 // reconcile brings the database to what it must hold, as far as that can be done now.
-func (d *database) reconcile(ctx context.Context) error {
-	for !d.dirty.empty() && !d.now().Before(d.stalledTo) {
-		if ok, _ := d.writable(); !ok {
-			return nil
+func (d *database) reconcile(ctx context.Context) {
+	for ctx.Err() == nil && !d.dirty.empty() && !d.now().Before(d.stalledTo) {
+		if ok, _, _ := d.writable(); !ok {
+			d.watch()
+			return
 		}
 		scope := d.dirty.take()
 		switch d.converge(ctx, scope) {
@@ -53,18 +55,27 @@ func (d *database) reconcile(ctx context.Context) error {
 			d.caughtUp()
 		case outcomeInterrupted:
 			d.dirty.add(scope)
-			d.drain(ctx)
+			d.drain()
+			d.settleLock(ctx)
 		case outcomeStalled:
 			d.dirty.all = true
 			d.stalledTo = d.now().Add(min(100*time.Millisecond<<min(d.stalls, 12), maxStall))
 			d.stalls++
 			d.told.stateDue = true
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
-	return nil
+}
+
+// watch finds out, where we only observe, what would be written.
+func (d *database) watch() {
+	if d.mode != l2gw.ModeObserve || !d.dirty.all || !d.replica.Complete || d.client.State().Phase != ovsdb.Synced {
+		return
+	}
+	snap := d.client.Snapshot()
+	plan := vtep.MakePlan(snap, d.capabilities(snap), d.intent(), vtep.Scope{All: true}, nil)
+	if n := plan.Operations(); n != d.missed {
+		d.missed, d.told.stateDue = n, true
+	}
 }
 
 // converge plans and applies until a plan for the scope is empty.
@@ -140,7 +151,28 @@ func (d *database) overdue() string {
 }
 
 func (d *database) plan(snap *ovsdb.Snapshot, scope vtep.Scope) *vtep.Plan {
-	return vtep.MakePlan(snap, d.capabilities(snap), d.intent(), scope, d.poison.blocked(d.now()))
+	intent, caps, blocked := d.intent(), d.capabilities(snap), d.poison.blocked(d.now())
+	at := look{scope: scope, now: d.now(), standing: d.standingOf, total: func() (rows int) {
+		for id := range d.replica.Owned.Networks {
+			rows += vtep.RowsOf(snap, id)
+		}
+		return rows
+	}}
+	return d.holds.plan(at, func(keep, unbinds func(string) bool) *vtep.Plan {
+		intent.Keep, intent.Unbinds = keep, unbinds
+		return vtep.MakePlan(snap, caps, intent, scope, blocked)
+	})
+}
+
+// standingOf tells why a network has rows in the database.
+func (d *database) standingOf(network string) standing {
+	switch {
+	case len(d.replica.ByNetwork[network]) > 0:
+		return standsBound
+	case d.lost[network]:
+		return standsLost
+	}
+	return standsUnbound
 }
 
 // capabilities is what the switch can do, as far as this session has shown.
@@ -154,8 +186,6 @@ func (d *database) capabilities(snap *ovsdb.Snapshot) vtep.Capabilities {
 	d.caps = caps
 	return caps
 }
-
-var errInterrupted = errors.New("new messages have come")
 
 // refusedError is a transaction that the switch refuses whenever it is sent.
 type refusedError struct {
@@ -200,6 +230,9 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 		if failed == nil && i >= patience && d.inbox.waiting() {
 			failed = errInterrupted
 		}
+		if failed == nil && i > 0 && !d.mayGoOn() {
+			failed = errInterrupted
+		}
 		if failed != nil {
 			break
 		}
@@ -216,6 +249,14 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 		wait()
 	}
 	return failed
+}
+
+// mayGoOn reports whether we may still write: on a switch without locks nothing
+// else ends what an expired grant must not do.
+func (d *database) mayGoOn() bool {
+	d.takeOrders()
+	ok, _, _ := d.writable()
+	return ok
 }
 
 // missed reports an operation that found no row: it vanished after the plan was made.
@@ -277,6 +318,9 @@ func (d *database) untilRetry() time.Duration {
 	if t := d.poison.next(); !t.IsZero() && t.Before(next) {
 		next = t
 	}
+	if _, _, until := d.writable(); until.After(d.now()) && until.Before(next) {
+		next = until
+	}
 	if !d.dirty.empty() && d.stalledTo.Before(next) && d.stalledTo.After(d.now()) {
 		next = d.stalledTo
 	}
@@ -288,4 +332,5 @@ func (d *database) retryDue() {
 	for _, s := range d.poison.due(d.now()) {
 		d.dirty.network(s.Network)
 	}
+	d.told.stateDue = true // the right to write may have ended by now, or begun
 }

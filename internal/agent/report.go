@@ -2,10 +2,9 @@ package agent
 
 import (
 	"cmp"
-	"context"
+	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 
 	"l2gw"
 	"l2gw/internal/fabric"
@@ -13,15 +12,13 @@ import (
 	"l2gw/ovsdb"
 )
 
-// told is what the controller has been told, so that only news is sent.
+// told is what was published last, so that only news is.
 type told struct {
 	state      l2gw.DatabaseState
 	stateSent  bool
 	stateDue   bool // something may have changed
 	countsDue  bool // as much time has passed that counts are news
-	learned    map[fabric.LearnedKey]l2gw.Learned
 	learnedDue bool
-	full       bool // the next Learned replaces all before
 	bindings   map[l2gw.BindingKey]fabric.BindingResult
 	logged     map[l2gw.BindingKey]fabric.BindingResult // which is told to the log alone, and once
 	networks   map[string]fabric.NetworkResult
@@ -29,27 +26,24 @@ type told struct {
 
 func newTold() told {
 	return told{
-		stateDue: true, full: true,
-		learned:  map[fabric.LearnedKey]l2gw.Learned{},
+		stateDue: true,
 		bindings: map[l2gw.BindingKey]fabric.BindingResult{},
 		logged:   map[l2gw.BindingKey]fabric.BindingResult{},
 		networks: map[string]fabric.NetworkResult{},
 	}
 }
 
-// report tells the controller what is new.
-func (d *database) report(ctx context.Context) error {
-	for len(d.outbox) > 0 {
-		if err := d.send(ctx, d.outbox[0]); err != nil {
-			return err
-		}
-		d.outbox = d.outbox[1:]
+// report publishes what is new.
+func (d *database) report() {
+	if d.heldAt != d.holds.changes {
+		d.heldAt, d.told.stateDue = d.holds.changes, true
 	}
 	// The state first: once it says that there is a session, there is a snapshot.
 	st := d.client.State()
 	snap := d.client.Snapshot()
 	if d.told.stateDue || d.told.countsDue {
 		state := d.state(snap, st)
+		d.reports.hold(func(h *fabric.Holding) { h.Grant, h.Writer, h.Revision = state.Grant, state.Writer, d.holds.highest })
 		d.publish(state.InSync, d.told.countsDue)
 		if !d.told.countsDue {
 			// What changes with every row is told once a tick.
@@ -64,18 +58,19 @@ func (d *database) report(ctx context.Context) error {
 		}
 		if !d.told.stateSent || !reflect.DeepEqual(state, d.told.state) {
 			d.told.state, d.told.stateSent = state, true
-			if err := d.send(ctx, fabric.Observed{Database: d.name, State: state}); err != nil {
-				return err
-			}
+			d.reports.observed(state)
 		}
 	}
 	synced := st.Phase == ovsdb.Synced
 	// While the switch is away, what it learned stays as it was.
 	if d.told.learnedDue && synced && d.replica.Complete {
 		d.told.learnedDue = false
-		return d.reportLearned(ctx, snap)
+		now := map[fabric.LearnedKey]l2gw.Learned{}
+		for _, l := range vtep.LearnedMACs(snap, d.intent()) {
+			now[fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}] = l
+		}
+		d.reports.learn(now)
 	}
-	return nil
 }
 
 func (d *database) logConnection(s l2gw.DatabaseState) {
@@ -87,11 +82,16 @@ func (d *database) logConnection(s l2gw.DatabaseState) {
 }
 
 func (d *database) state(snap *ovsdb.Snapshot, st ovsdb.State) l2gw.DatabaseState {
-	s := l2gw.DatabaseState{Name: d.name, Agent: d.agent, Connected: st.Phase == ovsdb.Synced, SyncedAt: d.syncedAt}
-	ok, why := d.writable()
+	s := l2gw.DatabaseState{
+		Name: d.name, Agent: d.agent.opts.Name, Connected: st.Phase == ovsdb.Synced, SyncedAt: d.syncedAt,
+		Grant: d.tenure.Version(), Writer: d.writer(), Lock: locking(st.Lock), Mode: d.mode, Held: d.holds.list(),
+	}
+	ok, why, _ := d.writable()
 	switch {
 	case !s.Connected && st.Err != nil:
 		s.Error = st.Err.Error()
+	case !ok && d.mode == l2gw.ModeObserve && d.missed > 0 && d.replica.Complete && s.Connected:
+		s.Error = fmt.Sprintf("%s; %d operations would be", why, d.missed)
 	case !ok:
 		s.Error = why
 	default:
@@ -125,32 +125,6 @@ func (d *database) devices(snap *ovsdb.Snapshot) []l2gw.DeviceState {
 	return d.seen
 }
 
-// reportLearned sends how what the switches learned differs from what was told.
-func (d *database) reportLearned(ctx context.Context, snap *ovsdb.Snapshot) error {
-	now := map[fabric.LearnedKey]l2gw.Learned{}
-	m := fabric.Learned{Database: d.name, Full: d.told.full}
-	for _, l := range vtep.LearnedMACs(snap, d.intent()) {
-		key := fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}
-		now[key] = l
-		if old, ok := d.told.learned[key]; m.Full || !ok || !old.Equal(l.Host) {
-			m.Set = append(m.Set, l)
-		}
-	}
-	for key := range d.told.learned {
-		if _, still := now[key]; !still && !m.Full {
-			m.Gone = append(m.Gone, key)
-		}
-	}
-	if !m.Full && len(m.Set)+len(m.Gone) == 0 {
-		return nil
-	}
-	slices.SortFunc(m.Set, func(a, b l2gw.Learned) int {
-		return cmp.Or(cmp.Compare(a.NetworkID, b.NetworkID), slices.Compare(a.MAC[:], b.MAC[:]))
-	})
-	d.told.learned, d.told.full = now, false
-	return d.send(ctx, m)
-}
-
 // confirm takes note that nothing is left to do in a scope, and says so.
 func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Plan) {
 	now := d.now()
@@ -160,7 +134,9 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 	d.syncedAt, d.lastError = now, ""
 	d.told.stateDue = true
 
-	m := fabric.Applied{Database: d.name, Version: d.replica.Seen(), Gone: plan.Gone}
+	version := d.replica.Seen()
+	var bindings []fabric.BindingResult
+	var networks []fabric.NetworkResult
 	for k, v := range plan.Bindings {
 		b, wanted := d.replica.Bindings[k]
 		if !wanted {
@@ -172,10 +148,10 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 		}
 		if d.told.bindings[k] != r {
 			d.told.bindings[k] = r
-			m.Bindings = append(m.Bindings, r)
+			bindings = append(bindings, r)
 		}
 	}
-	d.logBindings(m.Bindings)
+	d.logBindings(bindings)
 	for id, v := range plan.Networks {
 		r := fabric.NetworkResult{NetworkID: id, Status: v.Status, Reason: v.Reason}
 		if seg := d.replica.Segments[id]; seg != nil {
@@ -184,24 +160,45 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 		if x := d.refusal(func(s vtep.Subject) bool { return s.Network == id && s.Binding == (l2gw.BindingKey{}) }); x != "" {
 			r.Status, r.Reason, r.Class = l2gw.StatusDegraded, "the switch refuses some rows: "+x, fabric.ClassRetry
 		}
+		if held := d.heldOf(id); held != "" && !r.Status.Worse(l2gw.StatusDegraded) {
+			r.Status, r.Reason, r.Class = l2gw.StatusDegraded, held, fabric.ClassHeld
+		}
 		// A new version alone is no news: hosts come and go all the time.
 		if old, ok := d.told.networks[id]; !ok || old.Status != r.Status || old.Reason != r.Reason || !scopeIsMACs(scope) {
 			d.logNetwork(r, old)
 			d.told.networks[id] = r
-			m.Networks = append(m.Networks, r)
+			networks = append(networks, r)
 		}
 	}
 	if !scopeIsMACs(scope) {
-		unwanted := func(k l2gw.BindingKey, _ fabric.BindingResult) bool {
-			_, wanted := d.replica.Bindings[k]
-			return !wanted
+		unwanted := func(k l2gw.BindingKey) bool { _, wanted := d.replica.Bindings[k]; return !wanted }
+		unbound := func(id string) bool {
+			_, ours := d.replica.Owned.Networks[id]
+			return !ours && len(d.replica.ByNetwork[id]) == 0
 		}
-		maps.DeleteFunc(d.told.bindings, unwanted)
-		maps.DeleteFunc(d.told.logged, unwanted)
+		of := func(k l2gw.BindingKey, _ fabric.BindingResult) bool { return unwanted(k) }
+		maps.DeleteFunc(d.told.bindings, of)
+		maps.DeleteFunc(d.told.logged, of)
+		maps.DeleteFunc(d.told.networks, func(id string, _ fabric.NetworkResult) bool { return unbound(id) })
+		d.reports.forget(unwanted, unbound)
 	}
-	if len(m.Bindings)+len(m.Networks)+len(m.Gone.Networks)+len(m.Gone.Bindings) > 0 {
-		d.outbox = append(d.outbox, m)
+	if len(bindings)+len(networks) > 0 {
+		d.reports.apply(version, bindings, networks)
 	}
+	d.reports.let(version, plan.Gone, func(network string) bool { return scope.All || scope.Networks[network] })
+}
+
+// heldOf says which removal of a network's rows is held, or "".
+func (d *database) heldOf(network string) string {
+	for _, h := range d.holds.list() {
+		if h.NetworkID == network {
+			return fmt.Sprintf("the removal of %d of %d rows is held: %s; `l2gw device release` lets it go", h.Rows, h.Total, h.Reason)
+		}
+	}
+	if w, whole := d.holds.whole[network]; whole && d.holds.wholeHeld() && !d.holds.released[network] {
+		return fmt.Sprintf("the removal of %d of %d rows is held: %s; `l2gw device release` lets it go", w.Rows, w.Total, d.holds.reportWhole().Reason)
+	}
+	return ""
 }
 
 func scopeIsMACs(s vtep.Scope) bool { return !s.All && len(s.Networks) == 0 }

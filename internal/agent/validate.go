@@ -16,7 +16,22 @@ const readTimeout = 25 * time.Second
 // do carries out a command of the operator.
 func (d *database) do(ctx context.Context, m fabric.Do) fabric.Done {
 	done := fabric.Done{ID: m.ID, At: d.now()}
-	if m.Command != fabric.CommandValidate {
+	switch m.Command {
+	case fabric.CommandValidate:
+	case fabric.CommandResync:
+		d.dirty.all = true
+		return done
+	case fabric.CommandRelease:
+		if !d.holds.release(m.NetworkID) {
+			done.Error = "no removal is held there"
+		}
+		d.dirty.all = true
+		return done
+	case fabric.CommandRun, fabric.CommandObserve, fabric.CommandPause:
+		d.setMode(m.Command)
+		return done
+	default:
+		done.Error = fmt.Sprintf("the agent does not know the command %q", m.Command)
 		return done
 	}
 	switch st := d.client.State(); {

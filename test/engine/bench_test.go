@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -264,24 +265,23 @@ func BenchmarkOneMoreHostAmongAHundredThousand(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ag, err := agent.New(agent.Options{Name: "bench", Databases: []agent.DatabaseOptions{{Name: "tor", Connect: dial}}})
+	var running sync.WaitGroup
+	ag, err := agent.New(agent.Options{
+		Name: "bench", Databases: []agent.DatabaseOptions{{Name: "tor", Connect: dial}},
+		Servers: []agent.Server{{Name: "bench", Dial: func(context.Context) (fabric.AgentStream, error) {
+			up, down := fabric.Pipe()
+			running.Go(func() { _ = ctl.Serve(ctx, up, fabric.Peer{}) })
+			return down, nil
+		}}},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	up, down := fabric.Pipe()
-	ended := make(chan struct{}, 3)
-	for _, run := range []func() error{
-		func() error { return ctl.Run(ctx) },
-		func() error { return ctl.Serve(ctx, up, fabric.Peer{}) },
-		func() error { return ag.Run(ctx, down) },
-	} {
-		go func() { _ = run(); ended <- struct{}{} }()
-	}
+	running.Go(func() { _ = ctl.Run(ctx) })
+	running.Go(func() { _ = ag.Run(ctx) })
 	defer func() {
 		cancel()
-		for range 3 {
-			<-ended
-		}
+		running.Wait()
 	}()
 	gw, err := st.CreateGateway(ctx, l2gw.Gateway{Name: "gw", Devices: []l2gw.Device{{Name: "ps1", Interfaces: []l2gw.Interface{{Name: "eth1"}}}}})
 	if err != nil {

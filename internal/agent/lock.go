@@ -1,0 +1,134 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+	"l2gw/ovsdb"
+)
+
+// lockTimeout bounds how long a switch may take to answer a call about its
+// lock. One that takes longer has lost the session: what became of the call, only a new one tells.
+const lockTimeout = 10 * time.Second
+
+// takeOrders takes in what bears on who writes.
+func (d *database) takeOrders() {
+	o := d.inbox.takeOrders()
+	if o.revoke != nil {
+		d.tenure.Revoke(o.revoke.Version)
+	}
+	if g := o.grant; g != nil {
+		if d.tenure.Grant(g.Grant, g.asked, d.now()) {
+			d.dirty.all = true
+			d.log.Info("the controller lets this agent write", "database", d.name,
+				"epoch", g.Version.Epoch, "grant", g.Version.Counter, "steal", g.Steal)
+		}
+	}
+	for _, r := range o.renewed {
+		if !r.asked.IsZero() {
+			d.tenure.Renew(r.epoch, r.asked, r.leased)
+		}
+	}
+	if o.revoke != nil || o.grant != nil {
+		d.told.stateDue = true
+	}
+}
+
+// settleLock brings the lock of this session to where the grants want it:
+// with us or in line for us, taken from whoever has it, or let go.
+func (d *database) settleLock(ctx context.Context) {
+	st := d.client.State()
+	if st.Phase != ovsdb.Synced {
+		return
+	}
+	if st.Session != d.lockSession {
+		d.lockSession, d.thefts = st.Session, 0
+	}
+	if st.Lock == ovsdb.LockStolen && d.thefts == 0 {
+		d.thefts++
+		d.tenure.Stolen()
+		d.told.stateDue = true
+		d.log.Warn("another session took the lock; only observing until the controller gives a newer grant", "database", d.name, "lock", d.opts.Lock)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	var err error
+	switch granted := d.tenure.Granted(); {
+	case st.Lock == ovsdb.LockUnsupported:
+		return
+	case !granted && (st.Lock == ovsdb.LockHeld || st.Lock == ovsdb.LockWaiting):
+		err = d.client.ReleaseLock(ctx)
+	case !granted || st.Lock == ovsdb.LockHeld:
+		return
+	case d.tenure.Steals(d.now()):
+		d.thefts = 0
+		if err = d.client.Steal(ctx); err == nil && !d.tenure.Steals(d.now()) {
+			// It took so long that another may have been granted the database meanwhile.
+			err = d.client.ReleaseLock(ctx)
+		}
+	case st.Lock == ovsdb.LockWaiting:
+		return
+	default:
+		d.thefts = 0
+		err = d.client.RequestLock(ctx)
+	}
+	d.told.stateDue = true
+	if after := d.client.State(); err != nil && after.Session == st.Session && after.Lock != ovsdb.LockUnsupported {
+		d.log.Warn("a call about the lock failed; beginning a new session", "database", d.name, "error", err)
+		d.client.Disconnect(err)
+	}
+}
+
+// writable says whether we may write now, if not, why, and until when that holds
+// at most (zero: until something happens).
+func (d *database) writable() (ok bool, why string, until time.Time) {
+	st := d.client.State()
+	switch {
+	case st.Phase != ovsdb.Synced:
+		return false, "not connected", until
+	case !d.replica.Complete:
+		return false, "the controller has not told everything yet", until
+	case d.mode == l2gw.ModePaused:
+		return false, "paused by an operator" + d.sinceMode() + ": the switch is left alone", until
+	case d.mode == l2gw.ModeObserve:
+		return false, "observed only, as an operator said" + d.sinceMode() + ": nothing is written", until
+	}
+	return d.tenure.Writes(d.now(), st.Lock == ovsdb.LockHeld, st.Lock == ovsdb.LockUnsupported)
+}
+
+// writer says whether the grants let us write now, whatever else stands in the way.
+func (d *database) writer() bool {
+	st := d.client.State()
+	ok, _, _ := d.tenure.Writes(d.now(), st.Lock == ovsdb.LockHeld, st.Lock == ovsdb.LockUnsupported)
+	return ok
+}
+
+func (d *database) sinceMode() string {
+	if d.modeSince.IsZero() {
+		return ""
+	}
+	return " at " + d.modeSince.UTC().Format(time.RFC3339)
+}
+
+// locking is how we stand to the lock, in the words of the domain.
+func locking(s ovsdb.LockState) l2gw.Locking {
+	return map[ovsdb.LockState]l2gw.Locking{
+		ovsdb.LockWaiting: l2gw.LockingWaiting, ovsdb.LockHeld: l2gw.LockingHeld,
+		ovsdb.LockStolen: l2gw.LockingStolen, ovsdb.LockUnsupported: l2gw.LockingUnsupported,
+	}[s]
+}
+
+// setMode does as an operator says.
+func (d *database) setMode(command fabric.Command) {
+	mode := map[fabric.Command]l2gw.Mode{
+		fabric.CommandRun: l2gw.ModeRun, fabric.CommandObserve: l2gw.ModeObserve, fabric.CommandPause: l2gw.ModePaused,
+	}[command]
+	if mode == d.mode {
+		return
+	}
+	d.mode, d.modeSince = mode, d.now()
+	d.dirty.all, d.told.stateDue = true, true
+	d.log.Info("the mode is another", "database", d.name, "command", command)
+}
