@@ -16,6 +16,8 @@ type Figures struct {
 	Learned int // MACs that switches learned and that are passed on to others
 	// Reports on learned MACs that are not passed on as they were learned.
 	Reports map[l2gw.MACReportKind]int
+
+	Writes WriteFigures // what the SQL store has yet to take
 }
 
 // Figures counts. It takes time in proportion to the networks and bindings.
@@ -27,6 +29,7 @@ func (c *Controller) Figures() Figures {
 		Revision: s.revision, IntentRead: s.intentRead,
 		InventoryKnown: s.inventoryRead, InventoryReadable: s.inventoryRead && s.inventoryError == nil,
 		Bindings: map[l2gw.Status]int{}, Reports: map[l2gw.MACReportKind]int{},
+		Writes: c.writer.figures(),
 	}
 	for _, n := range s.networks {
 		if n.base != nil {
