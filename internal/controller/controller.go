@@ -31,11 +31,12 @@ type Store interface {
 	// Remembered returns what was last seen of each database; RememberDevices and
 	// RememberLearned keep it. They may be repeated.
 	Remembered(ctx context.Context) (map[string]l2gw.Remembered, error)
-	RememberDevices(ctx context.Context, database string, devices []l2gw.DeviceState) error
-	RememberLearned(ctx context.Context, database string, set, gone []l2gw.Learned) error
-	// Own records more as ours, Disown less; both may be repeated.
-	Own(ctx context.Context, database string, more l2gw.Ownership) error
-	Disown(ctx context.Context, database string, gone l2gw.Ownership) error
+	RememberDevices(ctx context.Context, epoch uint64, database string, devices []l2gw.DeviceState) error
+	RememberLearned(ctx context.Context, epoch uint64, database string, set, gone []l2gw.Learned) error
+	// Own records more as ours, Disown less; both may be repeated. With an epoch
+	// that is not 0, writes fail with l2gw.ErrFenced if the lease has another.
+	Own(ctx context.Context, epoch uint64, database string, more l2gw.Ownership) error
+	Disown(ctx context.Context, epoch uint64, database string, gone l2gw.Ownership) error
 }
 
 // Options of a Controller.

@@ -39,13 +39,13 @@ func (m *memory) Ownerships(context.Context) (map[string]l2gw.Ownership, error) 
 
 func (m *memory) Remembered(context.Context) (map[string]l2gw.Remembered, error) { return nil, nil }
 
-func (m *memory) RememberDevices(context.Context, string, []l2gw.DeviceState) error { return nil }
+func (m *memory) RememberDevices(context.Context, uint64, string, []l2gw.DeviceState) error { return nil }
 
-func (m *memory) RememberLearned(context.Context, string, []l2gw.Learned, []l2gw.Learned) error {
+func (m *memory) RememberLearned(context.Context, uint64, string, []l2gw.Learned, []l2gw.Learned) error {
 	return nil
 }
 
-func (m *memory) Own(_ context.Context, db string, more l2gw.Ownership) error {
+func (m *memory) Own(_ context.Context, _ uint64, db string, more l2gw.Ownership) error {
 	if m.broken {
 		return errBroken
 	}
@@ -57,7 +57,7 @@ func (m *memory) Own(_ context.Context, db string, more l2gw.Ownership) error {
 	return nil
 }
 
-func (m *memory) Disown(_ context.Context, db string, gone l2gw.Ownership) error {
+func (m *memory) Disown(_ context.Context, _ uint64, db string, gone l2gw.Ownership) error {
 	if m.broken {
 		return errBroken
 	}

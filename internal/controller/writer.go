@@ -292,22 +292,22 @@ func (w *writer) attempt(ctx context.Context, q *queue) error {
 	defer cancel()
 	ours, gone := q.split()
 	if !isNothing(ours) {
-		if err := w.store.Own(ctx, q.key.database, ours); err != nil {
+		if err := w.store.Own(ctx, 0, q.key.database, ours); err != nil {
 			return fmt.Errorf("record what is ours: %w", err)
 		}
 	}
 	if !isNothing(gone) {
-		if err := w.store.Disown(ctx, q.key.database, gone); err != nil {
+		if err := w.store.Disown(ctx, 0, q.key.database, gone); err != nil {
 			return fmt.Errorf("record that rows of ours are gone: %w", err)
 		}
 	}
 	if q.devices != nil {
-		if err := w.store.RememberDevices(ctx, q.key.database, *q.devices); err != nil {
+		if err := w.store.RememberDevices(ctx, 0, q.key.database, *q.devices); err != nil {
 			return fmt.Errorf("keep what was seen of the switches: %w", err)
 		}
 	}
 	if q.learned != nil {
-		if err := w.store.RememberLearned(ctx, q.key.database, q.learned.set, q.learned.gone); err != nil {
+		if err := w.store.RememberLearned(ctx, 0, q.key.database, q.learned.set, q.learned.gone); err != nil {
 			return fmt.Errorf("keep what the switches learned: %w", err)
 		}
 	}

@@ -41,20 +41,20 @@ func (f *flaky) do(ctx context.Context, call func() error) error {
 	return nil
 }
 
-func (f *flaky) Own(ctx context.Context, db string, more l2gw.Ownership) error {
-	return f.do(ctx, func() error { return f.Store.Own(ctx, db, more) })
+func (f *flaky) Own(ctx context.Context, epoch uint64, db string, more l2gw.Ownership) error {
+	return f.do(ctx, func() error { return f.Store.Own(ctx, epoch, db, more) })
 }
 
-func (f *flaky) Disown(ctx context.Context, db string, gone l2gw.Ownership) error {
-	return f.do(ctx, func() error { return f.Store.Disown(ctx, db, gone) })
+func (f *flaky) Disown(ctx context.Context, epoch uint64, db string, gone l2gw.Ownership) error {
+	return f.do(ctx, func() error { return f.Store.Disown(ctx, epoch, db, gone) })
 }
 
-func (f *flaky) RememberDevices(ctx context.Context, db string, devices []l2gw.DeviceState) error {
-	return f.do(ctx, func() error { return f.Store.RememberDevices(ctx, db, devices) })
+func (f *flaky) RememberDevices(ctx context.Context, epoch uint64, db string, devices []l2gw.DeviceState) error {
+	return f.do(ctx, func() error { return f.Store.RememberDevices(ctx, epoch, db, devices) })
 }
 
-func (f *flaky) RememberLearned(ctx context.Context, db string, set, gone []l2gw.Learned) error {
-	return f.do(ctx, func() error { return f.Store.RememberLearned(ctx, db, set, gone) })
+func (f *flaky) RememberLearned(ctx context.Context, epoch uint64, db string, set, gone []l2gw.Learned) error {
+	return f.do(ctx, func() error { return f.Store.RememberLearned(ctx, epoch, db, set, gone) })
 }
 
 func (f *flaky) Changes(ctx context.Context, since int64) (int64, []store.BindingChange, bool, error) {

@@ -12,7 +12,7 @@ import (
 // BindingChange is a binding that was set, or one that is gone. Setting one
 // whose key is bound replaces it.
 type BindingChange struct {
-	l2gw.Binding      // as it is, or as it was; Revision is that of the change
+	l2gw.Binding      // as it is, or as it was; Revision and Request are those of the change
 	Set          bool // false: gone
 }
 
@@ -102,7 +102,7 @@ func (s *Store) Changes(ctx context.Context, since int64) (revision int64, chang
 			changes = append(changes, BindingChange{
 				Binding: l2gw.Binding{
 					BindingKey: l2gw.BindingKey{Device: r.Device, Interface: r.Interface, VLAN: r.VLAN},
-					NetworkID:  r.NetworkID, ConnectionID: r.ConnectionID, GatewayID: r.GatewayID, Revision: r.Revision,
+					NetworkID:  r.NetworkID, ConnectionID: r.ConnectionID, GatewayID: r.GatewayID, Revision: r.Revision, Request: r.Request,
 				},
 				Set: r.Bound != 0,
 			})
@@ -123,13 +123,14 @@ const (
 )
 
 // rebind replaces the bindings old by wanted, both of the same gateway; what is
-// in both stays as it is, revision included. The error is a Conflict if another
+// in both stays as it is, revision and request included. The error is a Conflict if another
 // binding has a wanted place.
 func rebind(ctx context.Context, tx bun.Tx, revision int64, old, wanted []l2gw.Binding) error {
 	before := make(map[l2gw.BindingKey]l2gw.Binding, len(old))
 	for _, b := range old {
 		before[b.BindingKey] = b
 	}
+	request := requestOf(ctx)
 	after := make(map[l2gw.BindingKey]l2gw.Binding, len(wanted))
 	var set, unset []l2gw.Binding
 	for _, b := range wanted {
@@ -138,15 +139,15 @@ func rebind(ctx context.Context, tx bun.Tx, revision int64, old, wanted []l2gw.B
 		}
 		after[b.BindingKey] = b
 		o, had := before[b.BindingKey]
-		b.Revision = o.Revision
+		b.Revision, b.Request = o.Revision, o.Request
 		if !had || o != b {
-			b.Revision = revision
+			b.Revision, b.Request = revision, request
 			set = append(set, b)
 		}
 	}
 	for _, o := range old {
 		if b, stays := after[o.BindingKey]; !stays || b.NetworkID != o.NetworkID || b.ConnectionID != o.ConnectionID {
-			o.Revision = revision
+			o.Revision, o.Request = revision, request
 			unset = append(unset, o)
 		}
 	}
@@ -201,7 +202,7 @@ func logChanges(ctx context.Context, tx bun.Tx, revision int64, unset, set []l2g
 			rows = append(rows, changeRow{
 				Revision: revision, Ordinal: len(rows), Bound: bound,
 				Device: b.Device, Interface: b.Interface, VLAN: b.VLAN,
-				NetworkID: b.NetworkID, ConnectionID: b.ConnectionID, GatewayID: b.GatewayID,
+				NetworkID: b.NetworkID, ConnectionID: b.ConnectionID, GatewayID: b.GatewayID, Request: b.Request,
 			})
 		}
 	}

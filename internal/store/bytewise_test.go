@@ -77,7 +77,7 @@ func longest(t *testing.T, s *store.Store) {
 	}
 	k := l2gw.BindingKey{Device: name, Interface: name, VLAN: 5}
 	owned := l2gw.Ownership{Networks: map[string]l2gw.VNI{name: l2gw.MaxVNI}, Bindings: map[l2gw.BindingKey]string{k: name}}
-	if err := s.Own(t.Context(), name, owned); err != nil {
+	if err := s.Own(t.Context(), 0, name, owned); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Ownership(t.Context(), name)

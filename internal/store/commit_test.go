@@ -165,7 +165,7 @@ func TestAWriteWhoseCommitGetsNoAnswerIsDoneOnce(t *testing.T) {
 				t.Fatalf("cut %s the commit: %v", cut, err)
 			}
 			proxy.arm(cut)
-			if err := s.Own(t.Context(), "db", l2gw.Ownership{Networks: map[string]l2gw.VNI{"n": 5}}); err != nil {
+			if err := s.Own(t.Context(), 0, "db", l2gw.Ownership{Networks: map[string]l2gw.VNI{"n": 5}}); err != nil {
 				t.Fatal(err)
 			}
 			if after, err := s.Revision(t.Context()); err != nil || after != revision+3 {

@@ -18,6 +18,10 @@ type engine struct {
 	name   string // for messages; without secrets
 	writes *bun.DB
 	reads  *bun.DB
+	// leases is for leases alone, so that a renewal waits for no other work's
+	// connection. SQLite, which has one writer, uses writes.
+	leases *bun.DB
+	clock  string // expression for the database's time in microseconds since 1970, UTC
 
 	// Transactions. Writes see what was committed when they got the lock of the
 	// intent row; reads see one moment.
@@ -38,6 +42,7 @@ type engine struct {
 const (
 	readConnections    = 10
 	writeConnections   = 4 // they wait for each other anyway
+	leaseConnections   = 2 // one more than are in use, for when one hangs
 	connectTimeout     = 5 * time.Second
 	connectionIdle     = 30 * time.Second
 	connectionLifetime = 10 * time.Minute // then a balancer in between may choose anew
@@ -79,8 +84,8 @@ func open(ctx context.Context, connection string) (engine, error) {
 		"the latter three with any driver such as +psycopg2 or +pymysql", scheme)
 }
 
-// pools opens both sides of a server's database. No connection is made.
-func pools(open func() *sql.DB, dialect func() schema.Dialect) (writes, reads *bun.DB) {
+// pools opens a server's database. No connection is made.
+func pools(open func() *sql.DB, dialect func() schema.Dialect) (writes, reads, leases *bun.DB) {
 	pool := func(connections int) *bun.DB {
 		db := open()
 		db.SetMaxOpenConns(connections)
@@ -89,8 +94,10 @@ func pools(open func() *sql.DB, dialect func() schema.Dialect) (writes, reads *b
 		db.SetConnMaxLifetime(connectionLifetime)
 		return bun.NewDB(db, dialect())
 	}
-	return pool(writeConnections), pool(readConnections)
+	return pool(writeConnections), pool(readConnections), pool(leaseConnections)
 }
 
 // close ends all connections.
-func (e *engine) close() error { return errors.Join(e.reads.Close(), e.writes.Close()) }
+func (e *engine) close() error {
+	return errors.Join(e.reads.Close(), e.writes.Close(), e.leases.Close())
+} // SQLite's second close of writes does nothing

@@ -45,14 +45,15 @@ func openMySQL(ctx context.Context, a address) (engine, error) {
 	if err != nil {
 		return engine{}, fmt.Errorf("database URL: %w", err)
 	}
-	writes, reads := pools(
+	writes, reads, leases := pools(
 		func() *sql.DB { return sql.OpenDB(connect) },
 		func() schema.Dialect { return mysqlDialect{mysqldialect.New()} },
 	)
 	// Locks of this kind belong to the server, not to a database, and have short names.
 	const name = "CONCAT('l2gw ', MD5(DATABASE()))"
 	return engine{
-		name: a.String(), writes: writes, reads: reads, remote: true,
+		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true,
+		clock:   "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
 		writing: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		dialect: goose.DialectMySQL,

@@ -68,7 +68,8 @@ func (s *Store) Remembered(ctx context.Context) (map[string]l2gw.Remembered, err
 }
 
 // RememberDevices replaces what is remembered of a database's devices. Idempotent.
-func (s *Store) RememberDevices(ctx context.Context, database string, devices []l2gw.DeviceState) error {
+// Epoch is as in [Store.Own].
+func (s *Store) RememberDevices(ctx context.Context, epoch uint64, database string, devices []l2gw.DeviceState) error {
 	var rows []observedDeviceRow
 	for _, d := range devices {
 		if len(d.TunnelIPs) == 0 {
@@ -82,7 +83,7 @@ func (s *Store) RememberDevices(ctx context.Context, database string, devices []
 		return strings.Compare(a.Device+"\x00"+a.TunnelIP, b.Device+"\x00"+b.TunnelIP)
 	})
 	rows = slices.Compact(rows)
-	return s.transact(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.transact(ctx, epoch, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.NewDelete().Model((*observedDeviceRow)(nil)).Where("db = ?", database).Exec(ctx); err != nil {
 			return err
 		}
@@ -92,13 +93,13 @@ func (s *Store) RememberDevices(ctx context.Context, database string, devices []
 
 // RememberLearned changes what is remembered of the MACs that a database's
 // switches learned: set is there from now on, of gone only network and MAC count.
-// Idempotent.
-func (s *Store) RememberLearned(ctx context.Context, database string, set, gone []l2gw.Learned) error {
+// Idempotent. Epoch is as in [Store.Own].
+func (s *Store) RememberLearned(ctx context.Context, epoch uint64, database string, set, gone []l2gw.Learned) error {
 	rows := make([]observedMACRow, len(set))
 	for i, l := range set {
 		rows[i] = learnedToRow(database, l)
 	}
-	return s.transact(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.transact(ctx, epoch, func(ctx context.Context, tx bun.Tx) error {
 		for part := range slices.Chunk(slices.Concat(set, gone), keysPerStatement) {
 			q := tx.NewDelete().Model((*observedMACRow)(nil)).Where("db = ?", database)
 			q = q.WhereGroup(" AND ", func(q *bun.DeleteQuery) *bun.DeleteQuery {

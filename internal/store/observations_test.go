@@ -22,12 +22,12 @@ func remembered(t *testing.T, s *store.Store) {
 	moved.VTEP = ip("10.77.0.9")
 	for range 2 { // each may be repeated
 		for _, err := range []error{
-			s.RememberDevices(ctx, "tor", []l2gw.DeviceState{{Name: "old", TunnelIPs: []netip.Addr{ip("10.0.0.1")}}}),
-			s.RememberDevices(ctx, "tor", devices),
-			s.RememberDevices(ctx, "other", devices[1:]),
-			s.RememberLearned(ctx, "tor", []l2gw.Learned{a, b}, nil),
-			s.RememberLearned(ctx, "other", []l2gw.Learned{a}, nil),
-			s.RememberLearned(ctx, "tor", []l2gw.Learned{moved}, []l2gw.Learned{a}),
+			s.RememberDevices(ctx, 0, "tor", []l2gw.DeviceState{{Name: "old", TunnelIPs: []netip.Addr{ip("10.0.0.1")}}}),
+			s.RememberDevices(ctx, 0, "tor", devices),
+			s.RememberDevices(ctx, 0, "other", devices[1:]),
+			s.RememberLearned(ctx, 0, "tor", []l2gw.Learned{a, b}, nil),
+			s.RememberLearned(ctx, 0, "other", []l2gw.Learned{a}, nil),
+			s.RememberLearned(ctx, 0, "tor", []l2gw.Learned{moved}, []l2gw.Learned{a}),
 		} {
 			if err != nil {
 				t.Fatal(err)

@@ -71,10 +71,11 @@ func (s *Store) ownership(ctx context.Context, database *string) (map[string]l2g
 
 // Own records more as ours on a switch database. It must have returned before
 // the switch is told. A network or place that is recorded already gets the new
-// VNI or network. Idempotent.
-func (s *Store) Own(ctx context.Context, database string, more l2gw.Ownership) error {
+// VNI or network. Idempotent. Epoch is that of the controller's lease: the error is
+// [l2gw.ErrFenced] if the lease has another by then; 0 is not fenced.
+func (s *Store) Own(ctx context.Context, epoch uint64, database string, more l2gw.Ownership) error {
 	networks, bindings := ownedRows(database, more)
-	return s.transact(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.transact(ctx, epoch, func(ctx context.Context, tx bun.Tx) error {
 		for part := range slices.Chunk(networks, idsPerStatement) {
 			q := tx.NewDelete().Model((*ownedNetworkRow)(nil)).Where("db = ?", database)
 			ids := make([]string, len(part))
@@ -106,9 +107,10 @@ func (s *Store) Own(ctx context.Context, database string, more l2gw.Ownership) e
 
 // Disown records that the switch confirmed the removal of gone. What is recorded
 // with another VNI or network by now stays: it is not what was removed. Idempotent.
-func (s *Store) Disown(ctx context.Context, database string, gone l2gw.Ownership) error {
+// Epoch is as in [Store.Own].
+func (s *Store) Disown(ctx context.Context, epoch uint64, database string, gone l2gw.Ownership) error {
 	networks, bindings := ownedRows(database, gone)
-	return s.transact(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.transact(ctx, epoch, func(ctx context.Context, tx bun.Tx) error {
 		for part := range slices.Chunk(networks, keysPerStatement) {
 			q := tx.NewDelete().Model((*ownedNetworkRow)(nil)).Where("db = ?", database)
 			q = q.WhereGroup(" AND ", func(q *bun.DeleteQuery) *bun.DeleteQuery {

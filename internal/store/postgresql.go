@@ -30,13 +30,14 @@ func openPostgreSQL(a address) (engine, error) {
 		_, err := c.Exec(ctx, session)
 		return err
 	}))
-	writes, reads := pools(
+	writes, reads, leases := pools(
 		func() *sql.DB { return sql.OpenDB(connect) },
 		func() schema.Dialect { return pgdialect.New() },
 	)
 	const key = "1815242615" // "l2gw" in ASCII
 	return engine{
-		name: a.String(), writes: writes, reads: reads, remote: true,
+		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true,
+		clock:   "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 		writing: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		dialect: goose.DialectPostgres,

@@ -159,7 +159,7 @@ func TestAnAbsentServerIsUnavailableSoonAndNeedsNoReopening(t *testing.T) {
 			"revision": func() error { _, err := s.Revision(t.Context()); return err },
 			"delete":   func() error { return s.DeleteGateway(t.Context(), g.ID) },
 			"own": func() error {
-				return s.Own(t.Context(), "db", l2gw.Ownership{Networks: map[string]l2gw.VNI{"n": 5}})
+				return s.Own(t.Context(), 0, "db", l2gw.Ownership{Networks: map[string]l2gw.VNI{"n": 5}})
 			},
 		} {
 			wg.Go(func() {

@@ -21,6 +21,7 @@ type intentWriteRow struct {
 	bun.BaseModel `bun:"table:intent_writes"`
 	Revision      int64 `bun:",pk"`
 	Token         string
+	Request       string
 }
 
 type gatewayRow struct {
@@ -73,6 +74,7 @@ type bindingRow struct {
 	ConnectionID  string
 	GatewayID     string
 	Revision      int64
+	Request       string
 }
 
 type changeRow struct {
@@ -86,6 +88,7 @@ type changeRow struct {
 	NetworkID     string
 	ConnectionID  string
 	GatewayID     string
+	Request       string
 }
 
 type ownedNetworkRow struct {
@@ -149,14 +152,14 @@ func (r connectionRow) connection() l2gw.Connection {
 func bindingToRow(b l2gw.Binding) bindingRow {
 	return bindingRow{
 		Device: b.Device, Interface: b.Interface, VLAN: b.VLAN,
-		NetworkID: b.NetworkID, ConnectionID: b.ConnectionID, GatewayID: b.GatewayID, Revision: b.Revision,
+		NetworkID: b.NetworkID, ConnectionID: b.ConnectionID, GatewayID: b.GatewayID, Revision: b.Revision, Request: b.Request,
 	}
 }
 
 func (r bindingRow) binding() l2gw.Binding {
 	return l2gw.Binding{
 		BindingKey: l2gw.BindingKey{Device: r.Device, Interface: r.Interface, VLAN: r.VLAN},
-		NetworkID:  r.NetworkID, ConnectionID: r.ConnectionID, GatewayID: r.GatewayID, Revision: r.Revision,
+		NetworkID:  r.NetworkID, ConnectionID: r.ConnectionID, GatewayID: r.GatewayID, Revision: r.Revision, Request: r.Request,
 	}
 }
 

@@ -54,5 +54,8 @@ func openSQLite(rest string) (engine, error) {
 	if err != nil {
 		return engine{}, err
 	}
-	return engine{name: path, dialect: goose.DialectSQLite3, writes: writes, reads: reads}, nil
+	return engine{
+		name: path, dialect: goose.DialectSQLite3, writes: writes, reads: reads, leases: writes,
+		clock: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+	}, nil
 }

@@ -38,6 +38,10 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"a write wakes subscribers, once for many", wakes},
 		{"ownership is added and taken away idempotently", ownership},
 		{"what was seen is remembered", remembered},
+		{"a lease is taken, renewed, lost and released", leases},
+		{"of eight that take a lease exactly one has it", raceForLease},
+		{"who lost the lease writes nothing", fencedWrites},
+		{"no write comes after the next one has the lease", noLateWrite},
 		{"text that no table can hold is not found", unstorable},
 		{"names compare byte by byte", bytewise},
 		{"the longest names and many VLANs fit", longest},
@@ -551,20 +555,20 @@ func ownership(t *testing.T, s *store.Store) {
 	check("never-seen", l2gw.Ownership{})
 	more := l2gw.Ownership{Networks: map[string]l2gw.VNI{"n1": 5001, "n2": l2gw.MaxVNI}, Bindings: map[l2gw.BindingKey]string{key(5): "n1", key(0): "n2"}}
 	for range 2 {
-		if err := s.Own(t.Context(), "db1", more); err != nil {
+		if err := s.Own(t.Context(), 0, "db1", more); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Own(t.Context(), "db2", l2gw.Ownership{Networks: map[string]l2gw.VNI{"n1": 5001}}); err != nil {
+	if err := s.Own(t.Context(), 0, "db2", l2gw.Ownership{Networks: map[string]l2gw.VNI{"n1": 5001}}); err != nil {
 		t.Fatal(err)
 	}
 	check("db1", more)
 	// The network of VLAN 5 changes; the confirmation that the old one is gone comes later.
-	if err := s.Own(t.Context(), "db1", l2gw.Ownership{Bindings: map[l2gw.BindingKey]string{key(5): "n2"}}); err != nil {
+	if err := s.Own(t.Context(), 0, "db1", l2gw.Ownership{Bindings: map[l2gw.BindingKey]string{key(5): "n2"}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := s.Disown(t.Context(), "db1", l2gw.Ownership{
+		if err := s.Disown(t.Context(), 0, "db1", l2gw.Ownership{
 			Networks: map[string]l2gw.VNI{"n1": 5001, "n2": 7}, Bindings: map[l2gw.BindingKey]string{key(5): "n1", key(0): "n2"},
 		}); err != nil {
 			t.Fatal(err)
@@ -583,11 +587,11 @@ func ownership(t *testing.T, s *store.Store) {
 		many.Networks[fmt.Sprint("n", i)] = l2gw.VNI(i)
 		many.Bindings[key(l2gw.VLAN(i))] = fmt.Sprint("n", i)
 	}
-	if err := s.Own(t.Context(), "db3", many); err != nil {
+	if err := s.Own(t.Context(), 0, "db3", many); err != nil {
 		t.Fatal(err)
 	}
 	check("db3", many)
-	if err := s.Disown(t.Context(), "db3", many); err != nil {
+	if err := s.Disown(t.Context(), 0, "db3", many); err != nil {
 		t.Fatal(err)
 	}
 	check("db3", l2gw.Ownership{})

@@ -54,7 +54,7 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 			unanswered = 0
 		}
 		revision = row.Revision
-		if _, err := tx.NewInsert().Model(&intentWriteRow{Revision: revision, Token: token}).Exec(ctx); err != nil {
+		if _, err := tx.NewInsert().Model(&intentWriteRow{Revision: revision, Token: token, Request: requestOf(ctx)}).Exec(ctx); err != nil {
 			return err
 		}
 		if err := f(ctx, tx, revision); err != nil {
@@ -85,9 +85,16 @@ func wrote(ctx context.Context, tx bun.Tx, row intentRow, revision int64, token 
 }
 
 // transact runs f in a transaction of the writing side, again while others are in
-// its way or connections break. It may be done twice: f must be idempotent.
-func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return s.persist(ctx, inTransaction(s.writes, s.writing, f), nil)
+// its way or connections break. It may be done twice: f must be idempotent. With
+// an epoch the error is [l2gw.ErrFenced], and nothing is done, if the controller's
+// lease has another.
+func (s *Store) transact(ctx context.Context, epoch uint64, f func(ctx context.Context, tx bun.Tx) error) error {
+	return s.persist(ctx, inTransaction(s.writes, s.writing, func(ctx context.Context, tx bun.Tx) error {
+		if err := f(ctx, tx); err != nil {
+			return err
+		}
+		return fence(ctx, tx, epoch)
+	}), nil)
 }
 
 // read runs f in a transaction that sees one moment of the database, again if the
@@ -166,6 +173,16 @@ func inTransaction(db *bun.DB, options *sql.TxOptions, f func(context.Context, b
 		}
 		return true, tx.Commit()
 	}
+}
+
+// requestOf is the id of the API request that a write belongs to. It is not worth
+// a refusal: one that no column can hold is left out.
+func requestOf(ctx context.Context) string {
+	id := l2gw.RequestOf(ctx)
+	if len(id) > 255 || !storable(id) {
+		return ""
+	}
+	return id
 }
 
 // found tells a missing row from other failures.
