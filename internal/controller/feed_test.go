@@ -352,6 +352,15 @@ func TestAgentsEndUpKnowingWhatTheyMust(t *testing.T) {
 			},
 			"agent comes anew":  func(t *rapid.T) { w.reconnect(database.Draw(t, "db")) },
 			"messages come":     func(t *rapid.T) { w.deliver(t, database.Draw(t, "db"), rapid.Bool().Draw(t, "twice")) },
+			"": func(t *rapid.T) {
+				for id, n := range w.c.state.networks {
+					for _, seg := range []*l2gw.Segment{n.base, n.merged} {
+						if seg != nil && seg.HostSum != seg.SumHosts() {
+							t.Fatalf("network %s: the sum of its hosts is not kept right", id)
+						}
+					}
+				}
+			},
 			"the store goes":    func(*rapid.T) { w.store.broken = true },
 			"the store is back": func(*rapid.T) { w.store.broken = false; w.write() },
 		})

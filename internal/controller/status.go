@@ -18,7 +18,7 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 		return l2gw.StatusError, fmt.Sprintf("device %s is in several databases (%s): rename one of the switches", k.Device, strings.Join(in, ", "))
 	}
 	if s.gone(b.NetworkID) {
-		return l2gw.StatusError, fmt.Sprintf("network %s is not in the inventory", b.NetworkID)
+		return l2gw.StatusError, fmt.Sprintf("network %s is not in the inventory%s", b.NetworkID, s.heldNote(b.NetworkID))
 	}
 	home := s.home(k)
 	if len(home) == 0 {

@@ -1,0 +1,218 @@
+package controller
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"l2gw"
+	"l2gw/internal/fabric"
+	"l2gw/internal/store"
+)
+
+var eth1 = l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 1}
+
+// bound are the networks of the places that db1 must have.
+func (w *world) bound() map[l2gw.BindingKey]string {
+	out := map[l2gw.BindingKey]string{}
+	for k, b := range w.c.state.databases["db1"].wanted {
+		out[k] = b.NetworkID
+	}
+	return out
+}
+
+// lead begins to lead with an epoch, by what the store has.
+func (w *world) lead(epoch uint64) {
+	owned := map[string]l2gw.Ownership{}
+	for db, o := range w.store.owned {
+		owned[db] = cloneOwnership(o)
+	}
+	w.c.locked(func() { w.c.adopt(epoch, owned, nil) })
+}
+
+func TestAServerThatStandsByFollowsWithoutWriting(t *testing.T) {
+	w := newWorld()
+	w.networks["a"] = map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a")
+	w.write()
+	w.c.locked(func() { w.c.mirror(1) })
+	before := len(w.store.owned)
+	w.bind(eth1, "a")
+	w.learned[fabric.LearnedKey{NetworkID: "a", MAC: l2gw.MAC{2}}] = l2gw.Host{MAC: l2gw.MAC{2}, VTEP: tunnel["db1"]}
+	w.reconnect("db1")
+	w.c.rememberLearned()
+	if diff := cmp.Diff(map[l2gw.BindingKey]string{eth1: "a"}, w.bound()); diff != "" {
+		t.Errorf("bound while it stands by (-want +got):\n%s", diff)
+	}
+	if f := w.c.writer.figures(); f.Waiting > 0 || len(w.store.owned) != before {
+		t.Errorf("it writes: %+v, %v", f, w.store.owned)
+	}
+	// What it believed to be ours is not recorded, and so must wait.
+	w.lead(2)
+	if got := w.bound(); len(got) > 0 {
+		t.Errorf("bound before it is recorded: %v", got)
+	}
+	w.write()
+	if diff := cmp.Diff(map[l2gw.BindingKey]string{eth1: "a"}, w.bound()); diff != "" {
+		t.Errorf("bound once it leads (-want +got):\n%s", diff)
+	}
+	if w.store.owned["db1"].Bindings[eth1] != "a" {
+		t.Errorf("recorded is %+v", w.store.owned)
+	}
+}
+
+// While a record is under way, users change their minds, or the network goes:
+// what counts is what is so when it is recorded.
+func TestWhatIsRecordedIsDecidedAnew(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(w *world)
+		want   map[l2gw.BindingKey]string
+	}{
+		"nothing changes":               {func(*world) {}, map[l2gw.BindingKey]string{eth1: "a"}},
+		"it is unbound":                 {func(w *world) { w.bind(eth1, "") }, map[l2gw.BindingKey]string{}},
+		"another network":               {func(w *world) { w.bind(eth1, ""); w.bind(eth1, "bb") }, map[l2gw.BindingKey]string{eth1: "bb"}},
+		"it is lost":                    {func(w *world) { w.networks["a"] = nil; w.tell(true, "bb") }, map[l2gw.BindingKey]string{}},
+		"it is unbound and bound again": {func(w *world) { w.bind(eth1, ""); w.bind(eth1, "a") }, map[l2gw.BindingKey]string{eth1: "a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.networks["a"], w.networks["bb"] = map[l2gw.MAC]l2gw.Host{}, map[l2gw.MAC]l2gw.Host{}
+			w.tell(true, "a", "bb")
+			w.bind(eth1, "a")
+			if got := w.bound(); len(got) > 0 {
+				t.Fatalf("bound before it is recorded: %v", got)
+			}
+			row.change(w)
+			w.write()
+			if diff := cmp.Diff(row.want, w.bound()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if asked := w.c.state.databases["db1"].asked; !isNothing(asked) {
+				t.Errorf("still waited for: %+v", asked)
+			}
+		})
+	}
+}
+
+// An agent looked under the word of the controller before, and what it says
+// arrives when this server leads: by then it may have bound the same anew.
+func TestWhatAnAgentConfirmsUnderAnotherControllersWordIsStillOurs(t *testing.T) {
+	w := newWorld()
+	w.networks["a"] = map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a")
+	w.bind(eth1, "a")
+	w.write()
+	w.bind(eth1, "")
+	confirm := func(seen l2gw.Version) {
+		w.c.hearLink(context.Background(), w.agents["db1"].link, fabric.Applied{
+			Database: "db1", Version: seen, Gone: l2gw.Ownership{
+				Networks: map[string]l2gw.VNI{"a": 5001}, Bindings: map[l2gw.BindingKey]string{eth1: "a"},
+			},
+		})
+		w.write()
+	}
+	w.lead(3)
+	for name, seen := range map[string]l2gw.Version{
+		"of an agent that has heard nothing": {}, "of the epoch before": {Epoch: 2, Counter: 1 << 40}, "of a later epoch": {Epoch: 4},
+	} {
+		confirm(seen)
+		if o := w.store.owned["db1"]; o.Networks["a"] == 0 || o.Bindings[eth1] != "a" {
+			t.Errorf("forgotten by the word %s: %+v", name, o)
+		}
+	}
+	// Nor does the word count that was given before it was bound again, whoever had it.
+	before := w.c.state.nextVersion()
+	w.bind(eth1, "a")
+	w.bind(eth1, "")
+	confirm(before)
+	if o := w.store.owned["db1"]; o.Networks["a"] == 0 || o.Bindings[eth1] != "a" {
+		t.Errorf("forgotten by a word from before it was bound: %+v", o)
+	}
+	confirm(w.c.state.nextVersion())
+	if o := w.store.owned["db1"]; !isNothing(o) {
+		t.Errorf("confirmed under our word, and remembered: %+v", o)
+	}
+}
+
+// The SQL database was restored from a backup: the agent has rows that it does
+// not know as ours. They are recorded, and wanted only where users want them.
+func TestRowsThatTheStoreForgotAreRecordedAsOursAgain(t *testing.T) {
+	w := newWorld()
+	w.networks["a"], w.networks["bb"] = map[l2gw.MAC]l2gw.Host{}, map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a", "bb")
+	w.bind(eth1, "a")
+	w.write()
+	w.collect(w.agents["db1"].link)
+	eth2 := l2gw.BindingKey{Device: "ps1", Interface: "eth2"}
+	orphans := fabric.Orphans{Database: "db1", Owned: l2gw.Ownership{
+		Networks: map[string]l2gw.VNI{"a": 4000, "bb": 5002}, Bindings: map[l2gw.BindingKey]string{eth1: "bb", eth2: "bb"},
+	}}
+	w.c.locked(func() { w.c.mirror(1) })
+	w.c.hearLink(t.Context(), w.agents["db1"].link, orphans)
+	w.write()
+	if _, known := w.store.owned["db1"].Networks["bb"]; known {
+		t.Error("a server that stands by has recorded them")
+	}
+	w.lead(2)
+	w.c.hearLink(t.Context(), w.agents["db1"].link, orphans)
+	w.c.hearLink(t.Context(), w.agents["db1"].link, orphans)
+	w.write()
+	want := l2gw.Ownership{
+		Networks: map[string]l2gw.VNI{"a": 5001, "bb": 5002}, Bindings: map[l2gw.BindingKey]string{eth1: "a", eth2: "bb"},
+	}
+	if diff := cmp.Diff(want, w.store.owned["db1"]); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+	var told *fabric.Owned
+	for _, m := range w.collect(w.agents["db1"].link) {
+		if o, ok := m.(fabric.Owned); ok {
+			told = &o
+		}
+	}
+	if told == nil {
+		t.Fatal("the agent is not told what is ours")
+	}
+	if diff := cmp.Diff(want, told.Owned); diff != "" {
+		t.Errorf("told to be ours (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[l2gw.BindingKey]string{eth1: "a"}, w.bound()); diff != "" {
+		t.Errorf("bound (-want +got):\n%s", diff)
+	}
+}
+
+// One id leads from the request that removed a binding to what its switch did.
+func TestARemovalCarriesTheRequestThatAskedForIt(t *testing.T) {
+	w := newWorld()
+	var log bytes.Buffer
+	w.c.log = slog.New(slog.NewTextHandler(&log, nil))
+	w.networks["a"] = map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a")
+	w.bind(eth1, "a")
+	w.write()
+	w.collect(w.agents["db1"].link)
+	b := w.intent[eth1]
+	b.Request = "req-1"
+	w.c.changeIntent(t.Context(), 9, []store.BindingChange{{Binding: b}})
+	var unset []fabric.Unbound
+	for _, m := range w.collect(w.agents["db1"].link) {
+		if m, ok := m.(fabric.Bindings); ok {
+			unset = append(unset, m.Unset...)
+		}
+	}
+	if diff := cmp.Diff([]fabric.Unbound{{BindingKey: eth1, Request: "req-1"}}, unset); diff != "" {
+		t.Errorf("told to the agent (-want +got):\n%s", diff)
+	}
+	w.c.hearLink(t.Context(), w.agents["db1"].link, fabric.Applied{
+		Database: "db1", Version: w.c.state.nextVersion(), Gone: l2gw.Ownership{Bindings: map[l2gw.BindingKey]string{eth1: "a"}},
+	})
+	if !strings.Contains(log.String(), "request_id=req-1") {
+		t.Errorf("the log does not name it:\n%s", log.String())
+	}
+	if s := &w.c.state; len(s.unboundBy)+len(s.databases["db1"].unboundBy) > 0 {
+		t.Error("it is kept for ever")
+	}
+}
