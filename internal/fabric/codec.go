@@ -1,7 +1,6 @@
 package fabric
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -10,16 +9,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "l2gw/internal/fabric/fabricpb"
-)
-
-var (
-	// ErrUnknownMessage is a message of a kind that this program does not know: a
-	// newer one sent it. It is to be passed over.
-	ErrUnknownMessage = errors.New("a message of an unknown kind")
-	// ErrMalformed is bytes that are no message, or one with a value that cannot be.
-	ErrMalformed = errors.New("a malformed message")
-	// ErrTooLarge is a message above [MaxMessage].
-	ErrTooLarge = fmt.Errorf("a message above the limit of %d MiB", MaxMessage>>20)
 )
 
 // MaxMessage is how many bytes one message may have, encoded. A segment of a

@@ -1,0 +1,587 @@
+package fabric
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"l2gw/internal/certs"
+	pb "l2gw/internal/fabric/fabricpb"
+)
+
+const patience = 30 * time.Second
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// site is a server for agents on loopback, and the certificates around it.
+type site struct {
+	address string
+	server  *http.Server
+}
+
+// serve starts a server; c nil is plaintext.
+func serve(t testing.TB, o HandlerOptions, c *tls.Config) *site {
+	t.Helper()
+	if o.Authenticate == nil {
+		o.Authenticate = (*Agents)(nil).Authenticate
+	}
+	if o.Logger == nil {
+		o.Logger = quiet
+	}
+	path, h := NewHandler(o)
+	mux := http.NewServeMux()
+	mux.Handle(path, h)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{address: l.Addr().String(), server: NewServer(mux, c, quiet)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if c != nil {
+			_ = s.server.ServeTLS(l, "", "")
+		} else {
+			_ = s.server.Serve(l)
+		}
+	})
+	t.Cleanup(func() { s.server.Close(); running.Wait() })
+	return s
+}
+
+// dial opens a stream, and closes it when the test ends.
+func dial(t testing.TB, o DialerOptions) AgentStream {
+	t.Helper()
+	s, err := NewDialer(o)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// echo answers each Beat, and tells of every stream that has ended.
+func echo(ended chan<- error) func(context.Context, ServerStream, Peer) error {
+	return func(ctx context.Context, s ServerStream, _ Peer) error {
+		for {
+			m, err := s.Recv(ctx)
+			if beat, ok := m.(Beat); ok && err == nil {
+				err = s.Send(ctx, Renewal{Beat: beat.Sequence})
+			}
+			if err != nil {
+				if ended != nil {
+					ended <- err
+				}
+				return err
+			}
+		}
+	}
+}
+
+func waitFor[T any](t testing.TB, what string, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("%s: nothing within %v", what, patience)
+		panic("unreachable")
+	}
+}
+
+func recv(t testing.TB, s AgentStream) ToAgent {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	m, err := s.Recv(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// pki is an authority with certificates of these names.
+func pki(t testing.TB, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := certs.Init(dir, certs.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if _, err := certs.Issue(dir, name, certs.Options{SANs: []string{"127.0.0.1"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func roots(t testing.TB, dir string) *x509.CertPool {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(dir, certs.CAFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool
+}
+
+func pair(t testing.TB, dir, name string) tls.Certificate {
+	t.Helper()
+	c, err := tls.LoadX509KeyPair(filepath.Join(dir, name+"-cert.pem"), filepath.Join(dir, name+"-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func serverTLS(t testing.TB, dir string, tokens bool) *tls.Config {
+	return ServerTLS(&tls.Config{
+		Certificates: []tls.Certificate{pair(t, dir, "server")}, ClientCAs: roots(t, dir),
+		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
+	}, tokens)
+}
+
+func clientTLS(t testing.TB, dir, name string) *tls.Config {
+	c := &tls.Config{RootCAs: roots(t, dir)}
+	if name != "" {
+		c.Certificates = []tls.Certificate{pair(t, dir, name)}
+	}
+	return c
+}
+
+func TestMessagesGoBothWaysOverTLSAndPlaintext(t *testing.T) {
+	dir := pki(t, "server", "rack7")
+	for _, c := range []struct {
+		name           string
+		server, client *tls.Config
+		agent          string
+	}{
+		{"plaintext", nil, nil, ""},
+		{"TLS", serverTLS(t, dir, false), clientTLS(t, dir, "rack7"), "rack7"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			peers := make(chan Peer, 1)
+			s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, p Peer) error {
+				peers <- p
+				return echo(nil)(ctx, s, p)
+			}}, c.server)
+			a := dial(t, DialerOptions{Server: s.address, TLS: c.client})
+			if p := waitFor(t, "the peer", peers); p.Agent != c.agent || p.Databases != nil || !strings.HasPrefix(p.Address, "127.0.0.1:") {
+				t.Errorf("the peer is %+v", p)
+			}
+			for i := uint64(1); i <= 100; i++ {
+				if err := a.Send(t.Context(), Beat{Sequence: i}); err != nil {
+					t.Fatal(err)
+				}
+				if got := recv(t, a); got != (Renewal{Beat: i}) {
+					t.Fatalf("the answer to %d is %+v", i, got)
+				}
+			}
+		})
+	}
+}
+
+func TestALargeSegmentArrivesWholeAndIsOvertaken(t *testing.T) {
+	want := Segment{"tor1", manyHosts(100_000, 500)}
+	s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+		// The agent reads nothing before the Renewal has been taken: it does not
+		// wait for the whole segment, of which the buffers take a part alone.
+		sent := make(chan error, 1)
+		go func() {
+			for range 20 {
+				if err := s.Send(ctx, want); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		if _, err := s.Recv(ctx); err != nil {
+			return err
+		}
+		if err := s.Send(ctx, Renewal{Beat: 1}); err != nil {
+			return err
+		}
+		return <-sent
+	}}, nil)
+	a := dial(t, DialerOptions{Server: s.address})
+	if err := a.Send(t.Context(), Beat{Sequence: 1}); err != nil {
+		t.Fatal(err)
+	}
+	segments, renewal := 0, -1
+	for segments < 20 {
+		switch m := recv(t, a).(type) {
+		case Renewal:
+			renewal = segments
+		case Segment:
+			if segments++; segments == 1 || segments == 20 {
+				if diff := cmp.Diff(want, m, same); diff != "" {
+					t.Errorf("the segment (-sent +received):\n%.2000s", diff)
+				}
+			}
+			if m.Segment.HostSum != want.Segment.HostSum {
+				t.Error("the sum of the hosts is another")
+			}
+		}
+	}
+	if renewal < 0 || renewal > 10 {
+		t.Errorf("the renewal came after %d segments of 20", renewal)
+	}
+}
+
+func TestPartsThatWereCutAreVoid(t *testing.T) {
+	var a assembly
+	part := func(i uint32, last bool, data string) string {
+		b, err := a.add(&pb.Part{Index: i, Last: last, Data: []byte(data)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	part(0, false, "aa")
+	part(0, false, "bb") // the sender gave the first message up
+	if got := part(1, true, "cc"); got != "bbcc" {
+		t.Errorf("the message is %q", got)
+	}
+	if got := part(1, true, "dd"); got != "" {
+		t.Errorf("an end without a beginning is %q", got)
+	}
+	part(0, false, "ee")
+	part(2, false, "ff")
+	if got := part(3, true, "gg"); got != "" {
+		t.Errorf("a message with a hole is %q", got)
+	}
+	part(0, false, "")
+	a.data = make([]byte, MaxMessage)
+	if _, err := a.add(&pb.Part{Index: 1, Data: []byte{1}}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("parts beyond the limit: %v", err)
+	}
+}
+
+func TestAMessageThatWasGivenUpDoesNotSpoilTheNext(t *testing.T) {
+	big := Segment{"tor1", manyHosts(100_000, 500)}
+	gaveUp := make(chan error, 1)
+	s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+		short, cancel := context.WithCancel(ctx)
+		var err error
+		stuck := make(chan struct{})
+		go func() {
+			defer close(stuck)
+			for err == nil {
+				err = s.Send(short, big)
+			}
+		}()
+		if _, err := s.Recv(ctx); err != nil { // when it is stuck
+			cancel()
+			return err
+		}
+		cancel()
+		<-stuck
+		gaveUp <- err
+		if err := s.Send(ctx, Segment{"tor2", big.Segment}); err != nil {
+			return err
+		}
+		return echo(nil)(ctx, s, Peer{})
+	}}, nil)
+	a := dial(t, DialerOptions{Server: s.address})
+	// Nothing is read until the server has given up.
+	if err := a.Send(t.Context(), Beat{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitFor(t, "the end of Send", gaveUp); !errors.Is(err, context.Canceled) {
+		t.Errorf("Send = %v", err)
+	}
+	for {
+		if m := recv(t, a).(Segment); m.Database == "tor2" {
+			if m.Segment.HostSum != big.Segment.HostSum {
+				t.Error("the next message is not what was sent")
+			}
+			return
+		}
+	}
+}
+
+// stalls counts what Send takes until it has to wait.
+func stalls(t testing.TB, sent *atomic.Int64) {
+	t.Helper()
+	last, since := int64(-1), time.Now()
+	for deadline := time.Now().Add(patience); ; {
+		if n := sent.Load(); n != last {
+			last, since = n, time.Now()
+		} else if n > 0 && time.Since(since) > 300*time.Millisecond {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("Send never waits")
+		}
+		runtime.Gosched()
+		time.Sleep(time.Millisecond) // between two looks at a counter
+	}
+}
+
+func TestASlowReceiverMakesSendWaitUntilItsContextEnds(t *testing.T) {
+	text := strings.Repeat("x", 100_000)
+	var down, up atomic.Int64
+	result := make(chan error, 2)
+	fill := func(ctx context.Context, n *atomic.Int64, send func(context.Context) error) error {
+		for {
+			if err := send(ctx); err != nil {
+				return err
+			}
+			n.Add(1)
+		}
+	}
+	stop := make(chan struct{})
+	s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+		short, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() { <-stop; cancel() }()
+		result <- fill(short, &down, func(ctx context.Context) error { return s.Send(ctx, Refused{Reason: text}) })
+		<-ctx.Done()
+		return nil
+	}}, nil)
+	a := dial(t, DialerOptions{Server: s.address})
+	short, cancel := context.WithCancel(t.Context())
+	go func() { <-stop; cancel() }()
+	go func() {
+		result <- fill(short, &up, func(ctx context.Context) error { return a.Send(ctx, Done{Error: text}) })
+	}()
+	stalls(t, &down)
+	stalls(t, &up)
+	// What is under way: windows of 1 MiB and what the kernel buffers.
+	for what, n := range map[string]int64{"down": down.Load(), "up": up.Load()} {
+		if n*100_000 > 32<<20 {
+			t.Errorf("%s: %d messages of 100 kB were taken without a reader", what, n)
+		}
+	}
+	close(stop)
+	for range 2 {
+		if err := waitFor(t, "a Send whose context has ended", result); !errors.Is(err, context.Canceled) {
+			t.Errorf("Send = %v", err)
+		}
+	}
+	// The stream is as good as before.
+	if m := recv(t, a); m != (Refused{Reason: text}) {
+		t.Errorf("the next message is a %T", m)
+	}
+}
+
+func TestCloseEndsBothEndsAndASendThatWaits(t *testing.T) {
+	text := strings.Repeat("x", 100_000)
+	for _, closer := range []string{"agent", "server"} {
+		t.Run(closer, func(t *testing.T) {
+			ends := make(chan ServerStream, 1)
+			result := make(chan error, 4)
+			var n atomic.Int64
+			s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+				ends <- s
+				var both sync.WaitGroup
+				both.Go(func() { _, err := s.Recv(ctx); result <- err })
+				both.Go(func() {
+					for {
+						if err := s.Send(ctx, Refused{Reason: text}); err != nil {
+							result <- err
+							return
+						}
+						n.Add(1)
+					}
+				})
+				both.Wait()
+				return nil
+			}}, nil)
+			a := dial(t, DialerOptions{Server: s.address})
+			server := waitFor(t, "the server's end", ends)
+			stalls(t, &n)
+			want := 2
+			if closer == "agent" {
+				a.Close()
+				a.Close()
+			} else {
+				server.Close()
+				server.Close()
+				want = 3
+				go func() {
+					for { // what had come before is still there to be read
+						if _, err := a.Recv(t.Context()); err != nil {
+							result <- err
+							return
+						}
+					}
+				}()
+			}
+			for range want {
+				if err := waitFor(t, "an end", result); !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) {
+					t.Errorf("it ended with %v", err)
+				}
+			}
+			if err := a.Send(t.Context(), Beat{}); closer == "agent" && !errors.Is(err, ErrClosed) {
+				t.Errorf("Send on a closed stream = %v", err)
+			}
+			if _, err := a.Recv(t.Context()); !errors.Is(err, ErrClosed) {
+				t.Errorf("Recv on a closed stream = %v", err)
+			}
+		})
+	}
+}
+
+func TestAServerThatGoesEndsItsStreams(t *testing.T) {
+	for _, how := range []string{"Close", "Shutdown"} {
+		t.Run(how, func(t *testing.T) {
+			ended := make(chan error, 1)
+			s := serve(t, HandlerOptions{Serve: echo(ended)}, nil)
+			a := dial(t, DialerOptions{Server: s.address})
+			if err := a.Send(t.Context(), Beat{Sequence: 1}); err != nil {
+				t.Fatal(err)
+			}
+			recv(t, a)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if how == "Close" {
+				s.server.Close()
+			} else if err := s.server.Shutdown(ctx); err != nil {
+				t.Errorf("Shutdown = %v", err)
+			}
+			if _, err := a.Recv(ctx); !errors.Is(err, ErrClosed) {
+				t.Errorf("the agent's Recv = %v", err)
+			}
+			if err := waitFor(t, "the server's end", ended); !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) {
+				t.Errorf("the server's Recv = %v", err)
+			}
+		})
+	}
+}
+
+func TestWhatServeSaysReachesTheAgent(t *testing.T) {
+	s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+		if err := s.Send(ctx, Welcome{Server: "s1"}); err != nil {
+			return err
+		}
+		return &RefusedError{Reason: "rack7 is the name of another"}
+	}}, nil)
+	a := dial(t, DialerOptions{Server: s.address})
+	if m, ok := recv(t, a).(Welcome); !ok || m.Server != "s1" {
+		t.Errorf("the first message is %+v", m)
+	}
+	_, err := a.Recv(t.Context())
+	if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Reason != "rack7 is the name of another" {
+		t.Errorf("Recv = %v", err)
+	}
+}
+
+func TestAPeerWithoutSenseLosesItsStream(t *testing.T) {
+	ended := make(chan error, 1)
+	s := serve(t, HandlerOptions{Serve: echo(ended)}, nil)
+	a := dial(t, DialerOptions{Server: s.address}).(*wire[ToServer, ToAgent, pb.FromAgent, pb.FromServer])
+	a.outbox <- &pb.FromAgent{} // a kind that is unknown is passed over
+	a.outbox <- &pb.FromAgent{Message: &pb.FromAgent_Learned{Learned: &pb.Learned{Gone: []*pb.LearnedKeys{{Macs: []byte{1}}}}}}
+	if err := waitFor(t, "the end", ended); !errors.Is(err, ErrMalformed) || !errors.Is(err, ErrClosed) {
+		t.Errorf("the server's Recv = %v", err)
+	}
+	if _, err := a.Recv(t.Context()); !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), "no multiple of 6") {
+		t.Errorf("the agent's Recv = %v", err)
+	}
+}
+
+func TestTwoHundredStreamsAtOnce(t *testing.T) {
+	dir := pki(t, "server", "rack7")
+	s := serve(t, HandlerOptions{Serve: echo(nil)}, serverTLS(t, dir, false))
+	o := DialerOptions{Server: s.address, TLS: clientTLS(t, dir, "rack7")}
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			var a AgentStream
+			var err error
+			for a == nil { // 10 s may be short for a machine that is busy
+				if a, err = NewDialer(o)(ctx); ctx.Err() != nil {
+					t.Error(err)
+					return
+				}
+			}
+			defer a.Close()
+			var senders sync.WaitGroup
+			for i := range uint64(10) {
+				senders.Go(func() {
+					if err := a.Send(ctx, Beat{Sequence: i}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			seen := map[uint64]bool{}
+			for range 10 {
+				m, err := a.Recv(ctx)
+				if err != nil {
+					t.Error(err)
+					break
+				}
+				seen[m.(Renewal).Beat] = true
+			}
+			senders.Wait()
+			if len(seen) != 10 {
+				t.Errorf("%d of 10 answers came", len(seen))
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestAServerThatDoesNotAnswerIsLeft(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, c := range map[string]*tls.Config{"plaintext": nil, "TLS": {}} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if _, err := NewDialer(DialerOptions{Server: l.Addr().String(), TLS: c, Logger: quiet})(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}
+
+func BenchmarkSend100000Hosts(b *testing.B) {
+	dir := pki(b, "server", "rack7")
+	m := Segment{"tor1", manyHosts(100_000, 1000)}
+	next := make(chan struct{})
+	s := serve(b, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+		for {
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return nil
+			}
+			if err := s.Send(ctx, m); err != nil {
+				return err
+			}
+		}
+	}}, serverTLS(b, dir, false))
+	a := dial(b, DialerOptions{Server: s.address, TLS: clientTLS(b, dir, "rack7")})
+	for b.Loop() {
+		next <- struct{}{}
+		if _, err := a.Recv(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	encoded, err := MarshalToAgent(m)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(100_000*float64(b.N)/b.Elapsed().Seconds(), "hosts/s")
+	b.ReportMetric(float64(len(encoded))/100_000, "B/host")
+}
