@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -53,6 +54,7 @@ type holds struct {
 	tell func(what string, held l2gw.HeldRemoval)
 	// changes grows whenever list or state changes.
 	changes uint64
+	kept    uint64 // grows whenever other networks are kept than before
 
 	networks map[string]*held
 	peak     int // the most rows that the networks with shared had together
@@ -141,7 +143,7 @@ func (h *holds) wholeHeld() bool { return !h.restored.IsZero() || !h.unconfirmed
 // judge takes a plan in and reports whether another one must be made, since
 // other networks are to be kept than those it was made with.
 func (h *holds) judge(l look, p *vtep.Plan, mayEnd bool) bool {
-	before := maps.Clone(h.networks)
+	before := h.kept
 	if h.wholeHeld() {
 		h.noteWhole(l, p)
 	}
@@ -156,13 +158,8 @@ func (h *holds) judge(l look, p *vtep.Plan, mayEnd bool) bool {
 		}
 	}
 	h.judgeDatabase(l, p, fresh, mayEnd)
-	if len(before) != len(h.networks) {
+	if h.kept != before {
 		return true
-	}
-	for id := range before {
-		if h.networks[id] == nil {
-			return true
-		}
 	}
 	for id := range p.Removals {
 		if !h.keeps(id) {
@@ -178,10 +175,29 @@ func (l look) looked(p *vtep.Plan, id string) bool {
 	return whole || l.scope.All || l.scope.Networks[id]
 }
 
+// all are the networks that were looked at whole, of those that may have been noted.
+func all[V any](l look, p *vtep.Plan, noted map[string]V) iter.Seq[string] {
+	if l.scope.All {
+		return maps.Keys(noted)
+	}
+	return func(yield func(string) bool) {
+		for id := range p.Networks {
+			if !yield(id) {
+				return
+			}
+		}
+		for id := range l.scope.Networks {
+			if _, twice := p.Networks[id]; !twice && !yield(id) {
+				return
+			}
+		}
+	}
+}
+
 // noteWhole keeps account of what would go of the whole database.
 func (h *holds) noteWhole(l look, p *vtep.Plan) {
-	for id := range h.whole {
-		if _, still := p.Removals[id]; !still && l.looked(p, id) {
+	for id := range all(l, p, h.whole) {
+		if _, noted := h.whole[id]; noted && p.Removals[id].Rows == 0 {
 			delete(h.whole, id)
 			h.changes++
 		}
@@ -201,19 +217,19 @@ func (h *holds) forgetGone(l look, p *vtep.Plan, mayEnd bool) {
 			delete(h.single, id)
 		}
 	}
-	for id := range h.let {
-		if l.looked(p, id) && p.Removals[id].Rows == 0 {
+	for id := range all(l, p, h.let) {
+		if _, noted := h.let[id]; noted && p.Removals[id].Rows == 0 {
 			delete(h.let, id)
 			h.changes++
 		}
 	}
-	for id := range h.networks {
+	for id := range all(l, p, h.networks) {
 		switch {
-		case !mayEnd:
+		case !mayEnd || h.networks[id] == nil:
 		case l.standing(id) == standsUnbound:
 			h.discount(id)
 			h.end(id, "the user has unbound the network")
-		case l.looked(p, id) && p.Removals[id].Rows == 0:
+		case p.Removals[id].Rows == 0:
 			h.end(id, "nothing would be removed any more")
 		}
 	}
@@ -280,26 +296,8 @@ func (h *holds) over(rows, total, peak int) bool {
 // judgeDatabase decides about the networks that lose more than the share of
 // themselves, if only together they lose enough to be held.
 func (h *holds) judgeDatabase(l look, p *vtep.Plan, fresh []string, mayEnd bool) {
-	waiting := 0
-	var shared []string
-	for id, n := range h.networks {
-		waiting += n.rows
-		if n.shared {
-			shared = append(shared, id)
-		}
-	}
-	if len(shared) > 0 && mayEnd {
-		rows := 0
-		for _, id := range shared {
-			rows += h.networks[id].rows
-		}
-		h.peak = max(h.peak, rows)
-		if l.scope.All && h.over(rows, l.total(), h.peak) {
-			for _, id := range shared {
-				h.end(id, "most of the rows are wanted again")
-			}
-			return // what is left is judged by the next plan
-		}
+	if l.scope.All && mayEnd && h.endShared(l) {
+		return // what is left is judged by the next plan
 	}
 	going := 0
 	var most []string
@@ -316,6 +314,11 @@ func (h *holds) judgeDatabase(l look, p *vtep.Plan, fresh []string, mayEnd bool)
 	if len(most) == 0 || h.share >= 1 {
 		return
 	}
+	waiting, begun := 0, false // a hold of several networks
+	for _, n := range h.networks {
+		waiting += n.rows
+		begun = begun || n.shared
+	}
 	gone := 0
 	for _, list := range h.recent {
 		gone += sum(list)
@@ -325,13 +328,13 @@ func (h *holds) judgeDatabase(l look, p *vtep.Plan, fresh []string, mayEnd bool)
 	if rows <= h.minimum || recent && !h.exceeds(rows, h.total) {
 		return
 	}
-	if !recent || len(shared) == 0 { // a few rows too little must not begin a hold
+	if !recent || !begun { // a few rows too little must not begin a hold
 		h.total, h.totalAt = l.total(), l.now
 	}
 	if !h.exceeds(rows, h.total+gone) {
 		return
 	}
-	if len(shared) == 0 {
+	if !begun {
 		h.peak = 0
 	}
 	for _, id := range most {
@@ -342,6 +345,26 @@ func (h *holds) judgeDatabase(l look, p *vtep.Plan, fresh []string, mayEnd bool)
 		})
 		h.peak += r.Rows
 	}
+}
+
+// endShared ends what is held for the whole database's sake once most of it is
+// wanted again, and reports whether it did.
+func (h *holds) endShared(l look) bool {
+	rows := 0
+	var shared []string
+	for _, id := range slices.Sorted(maps.Keys(h.networks)) {
+		if n := h.networks[id]; n.shared {
+			rows, shared = rows+n.rows, append(shared, id)
+		}
+	}
+	h.peak = max(h.peak, rows)
+	if len(shared) == 0 || !h.over(rows, l.total(), h.peak) {
+		return false
+	}
+	for _, id := range shared {
+		h.end(id, "most of the rows are wanted again")
+	}
+	return true
 }
 
 func (h *holds) exceeds(rows, base int) bool {
@@ -391,6 +414,7 @@ func sum(list []loss) int {
 func (h *holds) begin(id string, n held) {
 	h.networks[id] = &n
 	h.changes++
+	h.kept++
 	h.say("a removal is held", n.report(id))
 }
 
@@ -398,6 +422,7 @@ func (h *holds) end(id, why string) {
 	n := h.networks[id]
 	delete(h.networks, id)
 	h.changes++
+	h.kept++
 	h.say("a removal is no longer held: "+why, n.report(id))
 }
 
