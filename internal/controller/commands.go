@@ -8,6 +8,7 @@ import (
 
 	"l2gw"
 	"l2gw/internal/fabric"
+	"l2gw/internal/store"
 )
 
 // commandTimeout is how long an agent may take to answer.
@@ -101,7 +102,7 @@ func (c *Controller) elsewhere(ctx context.Context) error {
 	defer cancel()
 	who := "which server is, cannot be found out at the moment"
 	if c.leases != nil {
-		switch holder, _, good, err := c.leases.Lease(ctx, leaseName); {
+		switch holder, _, good, err := c.leases.Lease(ctx, store.ControllerLease); {
 		case err == nil && good > 0 && holder == c.opts.Lease.Holder:
 			who = "it is about to be"
 		case err == nil && good > 0:

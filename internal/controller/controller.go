@@ -37,6 +37,7 @@ type Store interface {
 	// that is not 0, writes fail with l2gw.ErrFenced if the lease has another.
 	Own(ctx context.Context, epoch uint64, database string, more l2gw.Ownership) error
 	Disown(ctx context.Context, epoch uint64, database string, gone l2gw.Ownership) error
+	Leases
 }
 
 // Options of a Controller.
@@ -93,19 +94,20 @@ func New(o Options) *Controller {
 		opts: o, log: o.Logger, events: make(chan func(context.Context), 256),
 		state: newState(), ended: make(chan struct{}), asked: map[uint64]chan<- fabric.Done{},
 		reading: reading{again: make(chan chan<- error)},
-		office:  office{granter: newFirstCome(), links: map[fabric.LinkID]*link{}},
+		office:  office{granter: fabric.NewGranter(), links: map[fabric.LinkID]*link{}},
 		known:   agents{},
 	}
 	if o.Lease.Term == 0 {
 		c.opts.Lease.Term = fabric.Term
 	}
+	c.writer = newWriter(o.Store, o.Logger, o.Now, written{c})
 	if o.Lease.Holder == "" {
+		c.opts.Lease.Alone = true
 		c.enter(newTerm(c.state.version.Epoch, time.Time{}))
 	} else {
-		c.leases = o.Store.(Leases)
+		c.leases, c.writer.fenced = o.Store, true
 		c.state.leading, c.state.version = false, l2gw.Version{}
 	}
-	c.writer = newWriter(o.Store, o.Logger, o.Now, written{c})
 	return c
 }
 

@@ -39,7 +39,9 @@ func (m *memory) Ownerships(context.Context) (map[string]l2gw.Ownership, error) 
 
 func (m *memory) Remembered(context.Context) (map[string]l2gw.Remembered, error) { return nil, nil }
 
-func (m *memory) RememberDevices(context.Context, uint64, string, []l2gw.DeviceState) error { return nil }
+func (m *memory) RememberDevices(context.Context, uint64, string, []l2gw.DeviceState) error {
+	return nil
+}
 
 func (m *memory) RememberLearned(context.Context, uint64, string, []l2gw.Learned, []l2gw.Learned) error {
 	return nil
@@ -74,6 +76,7 @@ func (m *memory) Disown(_ context.Context, _ uint64, db string, gone l2gw.Owners
 type modelAgent struct {
 	link    *link
 	replica *fabric.Replica
+	grant   l2gw.Version
 }
 
 func (a *modelAgent) apply(m fabric.ToAgent) (ask string) { return a.replica.Apply(m).Ask }
@@ -134,11 +137,17 @@ func (w *world) reconnect(db string) {
 		w.c.unregister(old.link)
 		w.c.detach(context.Background(), old.link)
 	}
+	var grant l2gw.Version // that it acted on, as it still knows
+	if old := w.agents[db]; old != nil {
+		grant = old.grant
+	}
 	a := &modelAgent{replica: fabric.NewReplica()}
-	a.link = newLink(fabric.Hello{Agent: "agent-" + db, Databases: []fabric.Holding{{Database: db}}}, fabric.Peer{}, nil, now)
+	h := fabric.Holding{Database: db, Grant: grant}
+	a.link = newLink(fabric.Hello{Agent: "agent-" + db, Databases: []fabric.Holding{h}}, fabric.Peer{}, nil, now)
 	w.agents[db] = a
 	w.c.register(a.link)
 	w.c.attach(context.Background(), a.link)
+	_, a.grant, _ = w.c.office.granter.Holder(db)
 	w.c.hearLink(context.Background(), a.link, fabric.Observed{Database: db, State: l2gw.DatabaseState{
 		Name: db, Connected: true,
 		Devices: []l2gw.DeviceState{{Name: devices[db], TunnelIPs: []netip.Addr{tunnel[db]}}},
@@ -350,8 +359,8 @@ func TestAgentsEndUpKnowingWhatTheyMust(t *testing.T) {
 					Database: "db1", Set: []l2gw.Learned{{NetworkID: key.NetworkID, Host: h}},
 				})
 			},
-			"agent comes anew":  func(t *rapid.T) { w.reconnect(database.Draw(t, "db")) },
-			"messages come":     func(t *rapid.T) { w.deliver(t, database.Draw(t, "db"), rapid.Bool().Draw(t, "twice")) },
+			"agent comes anew": func(t *rapid.T) { w.reconnect(database.Draw(t, "db")) },
+			"messages come":    func(t *rapid.T) { w.deliver(t, database.Draw(t, "db"), rapid.Bool().Draw(t, "twice")) },
 			"": func(t *rapid.T) {
 				for id, n := range w.c.state.networks {
 					for _, seg := range []*l2gw.Segment{n.base, n.merged} {

@@ -10,15 +10,13 @@ import (
 
 	"l2gw"
 	"l2gw/internal/fabric"
+	"l2gw/internal/store"
 )
 
 // One server at a time is the controller: the one that has the lease in SQL. It
 // goes on while SQL is away, until it learns that another has taken the lease,
 // by a write that is refused, or by an agent that has seen a higher epoch. The
 // others hear the same and compute the same, but feed nobody and write nothing.
-
-// leaseName is the row of the controller's lease.
-const leaseName = "controller"
 
 const (
 	// leaseTimeout bounds one call for the lease.
@@ -30,8 +28,11 @@ const (
 // LeaseOptions say how a server comes to be the controller.
 type LeaseOptions struct {
 	// Holder names this server, the same over restarts: what died with the lease
-	// gets it back at once. "" is a server without others, which always leads.
+	// gets it back at once. "" is a server that leads without a lease, alone.
 	Holder string
+	// Alone tells that no agents are there but those of this process, so that none
+	// needs to be waited for which wrote before it was started.
+	Alone bool
 	// Term is for how long the lease is good without a renewal; fabric.Term if 0.
 	Term time.Duration
 }
@@ -54,7 +55,7 @@ type Leases interface {
 // mu is taken, not the other way round.
 type office struct {
 	mu      sync.Mutex
-	granter granter
+	granter *fabric.Granter
 	links   map[fabric.LinkID]*link
 	last    fabric.LinkID
 
@@ -126,6 +127,9 @@ func (c *Controller) enter(t *term) bool {
 	}
 	now := c.opts.Now()
 	o.term, o.since = t, now
+	if c.opts.Lease.Alone {
+		now = now.Add(-fabric.Term)
+	}
 	o.granter.Lead(t.epoch, now)
 	for _, l := range o.links {
 		o.welcome(l, c.opts.Server)
@@ -217,7 +221,7 @@ func (c *Controller) acquire(ctx context.Context) *term {
 		c.office.mu.Unlock()
 		sent := c.opts.Now()
 		call, cancel := context.WithTimeout(ctx, leaseTimeout)
-		epoch, held, err := c.leases.AcquireLease(call, leaseName, o.Holder, o.Term, above)
+		epoch, held, err := c.leases.AcquireLease(call, store.ControllerLease, o.Holder, o.Term, above)
 		cancel()
 		switch {
 		case err == nil && held:
@@ -255,7 +259,7 @@ func (c *Controller) serveTerm(ctx context.Context, t *term) {
 		}
 		sent := c.opts.Now()
 		call, cancel := context.WithTimeout(ctx, leaseTimeout)
-		held, err := c.leases.RenewLease(call, leaseName, c.opts.Lease.Holder, t.epoch, c.opts.Lease.Term)
+		held, err := c.leases.RenewLease(call, store.ControllerLease, c.opts.Lease.Holder, t.epoch, c.opts.Lease.Term)
 		cancel()
 		switch {
 		case err == nil && !held:
@@ -343,7 +347,7 @@ func (c *Controller) standBy(ctx context.Context, t *term) {
 func (c *Controller) giveBack(ctx context.Context, t *term) {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
-	if err := c.leases.ReleaseLease(ctx, leaseName, c.opts.Lease.Holder, t.epoch); err != nil {
+	if err := c.leases.ReleaseLease(ctx, store.ControllerLease, c.opts.Lease.Holder, t.epoch); err != nil {
 		c.log.Warn("cannot give the controller's lease back; it expires by itself", "error", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,7 +81,9 @@ func (s *connection) Remembered(context.Context) (map[string]l2gw.Remembered, er
 	return nil, s.do(func() error { return nil })
 }
 
-func (s *connection) RememberDevices(context.Context, uint64, string, []l2gw.DeviceState) error { return nil }
+func (s *connection) RememberDevices(context.Context, uint64, string, []l2gw.DeviceState) error {
+	return nil
+}
 
 func (s *connection) RememberLearned(context.Context, uint64, string, []l2gw.Learned, []l2gw.Learned) error {
 	return nil
@@ -133,6 +136,22 @@ func (s *connection) Lease(context.Context, string) (holder string, epoch uint64
 	return holder, epoch, expires, err
 }
 
+// A store in memory has no leases: who uses it is alone.
+
+func (m *memory) AcquireLease(context.Context, string, string, time.Duration, uint64) (epoch uint64, held bool, err error) {
+	return 0, false, errBroken
+}
+
+func (m *memory) RenewLease(context.Context, string, string, uint64, time.Duration) (held bool, err error) {
+	return false, errBroken
+}
+
+func (m *memory) ReleaseLease(context.Context, string, string, uint64) error { return errBroken }
+
+func (m *memory) Lease(context.Context, string) (holder string, epoch uint64, expires time.Duration, err error) {
+	return "", 0, 0, errBroken
+}
+
 // stated is an inventory that has been read once.
 type stated []*l2gw.Segment
 
@@ -156,17 +175,24 @@ type server struct {
 // startServer starts one of several servers of a database server; alone with "".
 func startServer(t *testing.T, db *sql, holder string, networks ...*l2gw.Segment) *server {
 	t.Helper()
-	s := &server{sql: &connection{sql: db}}
-	s.Controller = New(Options{
-		Store: s.sql, Inventory: stated(networks), Server: holder, Lease: LeaseOptions{Holder: holder}, Logger: db.log,
+	c := &connection{sql: db}
+	s := runServer(t, Options{
+		Store: c, Inventory: stated(networks), Server: holder, Lease: LeaseOptions{Holder: holder}, Logger: db.log,
 	})
+	s.sql = c
+	return s
+}
+
+func runServer(t *testing.T, o Options) *server {
+	t.Helper()
+	s := &server{Controller: New(o)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("server %s: %v", holder, err)
+			t.Errorf("server %s: %v", o.Server, err)
 		}
 	})
 	t.Cleanup(s.stop)
@@ -182,6 +208,8 @@ type testAgent struct {
 
 	mu       sync.Mutex
 	mute     bool // it does not beat
+	states   []l2gw.DatabaseState
+	news     chan struct{} // states are others; 1 place
 	epoch    uint64
 	replica  *fabric.Replica
 	welcomes []fabric.Welcome
@@ -194,7 +222,13 @@ type testAgent struct {
 func startAgent(t *testing.T, s *server, hello fabric.Hello, peer fabric.Peer) *testAgent {
 	t.Helper()
 	up, down := fabric.Pipe()
-	a := &testAgent{stream: down, replica: fabric.NewReplica(), ended: make(chan error, 1), epoch: hello.Epoch}
+	a := &testAgent{stream: down, replica: fabric.NewReplica(), ended: make(chan error, 1), epoch: hello.Epoch, news: make(chan struct{}, 1)}
+	for _, h := range hello.Databases {
+		a.states = append(a.states, l2gw.DatabaseState{
+			Name: h.Database, Connected: true, Writer: h.Writer, Grant: h.Grant,
+			Devices: []l2gw.DeviceState{{Name: devices[h.Database], TunnelIPs: []netip.Addr{tunnel[h.Database]}}},
+		})
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	working.Go(func() { a.ended <- s.Serve(ctx, up, peer) })
@@ -209,30 +243,44 @@ func startAgent(t *testing.T, s *server, hello fabric.Hello, peer fabric.Peer) *
 	})
 	working.Go(func() {
 		_ = down.Send(ctx, hello)
-		for _, h := range hello.Databases {
-			_ = down.Send(ctx, fabric.Observed{Database: h.Database, State: l2gw.DatabaseState{
-				Name: h.Database, Connected: true, Lock: l2gw.LockingHeld, Writer: h.Writer, Grant: h.Grant,
-				Devices: []l2gw.DeviceState{{Name: devices[h.Database], TunnelIPs: []netip.Addr{tunnel[h.Database]}}},
-			}})
-		}
+		a.report()
 		tick := time.NewTicker(fabric.BeatInterval)
 		defer tick.Stop()
-		for n := uint64(1); ; n++ {
+		for n := uint64(1); ; {
 			a.mu.Lock()
 			mute, epoch := a.mute, a.epoch
 			a.mu.Unlock()
 			if !mute && down.Send(ctx, fabric.Beat{Sequence: n, Epoch: epoch}) != nil {
 				return
 			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
+			n++
+			for wait := true; wait; {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+					wait = false
+				case <-a.news:
+					a.mu.Lock()
+					states := slices.Clone(a.states)
+					a.mu.Unlock()
+					for _, st := range states {
+						_ = down.Send(ctx, fabric.Observed{Database: st.Name, State: st})
+					}
+				}
 			}
 		}
 	})
 	t.Cleanup(func() { cancel(); down.Close(); working.Wait() })
 	return a
+}
+
+// report has it say how its databases are.
+func (a *testAgent) report() {
+	select {
+	case a.news <- struct{}{}:
+	default:
+	}
 }
 
 func (a *testAgent) take(m fabric.ToAgent) {
@@ -244,6 +292,12 @@ func (a *testAgent) take(m fabric.ToAgent) {
 		a.welcomes = append(a.welcomes, m)
 	case fabric.Grant:
 		a.grants = append(a.grants, m)
+		for i := range a.states {
+			if st := &a.states[i]; st.Name == m.Database {
+				st.Grant, st.Writer, st.Lock = m.Version, true, l2gw.LockingHeld
+			}
+		}
+		a.report()
 	case fabric.Renewal:
 		a.renewals = append(a.renewals, m)
 	default:

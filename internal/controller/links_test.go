@@ -108,7 +108,7 @@ func TestADatabaseThatAnAgentMayNotHaveIsRefusedAndTheOthersGoOn(t *testing.T) {
 			if n := a.count(is[fabric.Refused]); n != 1 {
 				t.Errorf("%d refusals", n)
 			}
-			want := []l2gw.AgentDatabase{{Name: "db1", Connected: true}, {Name: "db2", Refused: "agent a may not have database db2: the server's list of agents does not say so"}}
+			want := []l2gw.AgentDatabase{{Name: "db1", Connected: true, Writer: true}, {Name: "db2", Refused: "agent a may not have database db2: the server's list of agents does not say so"}}
 			if g := s.Agents(); len(g) != 1 || !slices.Equal(g[0].Databases, want) {
 				t.Errorf("agents: %+v", g)
 			}

@@ -37,6 +37,7 @@ type writer struct {
 	now    func() time.Time
 	report outcomes
 	wake   chan struct{} // 1 place
+	fenced bool          // there is a lease whose epoch counts
 
 	mu      sync.Mutex
 	queues  map[queueKey]*queue // those with something to write; guarded by mu
@@ -290,24 +291,28 @@ func (q *queue) split() (ours, gone l2gw.Ownership) {
 func (w *writer) attempt(ctx context.Context, q *queue) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
+	epoch := q.epoch
+	if !w.fenced {
+		epoch = 0
+	}
 	ours, gone := q.split()
 	if !isNothing(ours) {
-		if err := w.store.Own(ctx, 0, q.key.database, ours); err != nil {
+		if err := w.store.Own(ctx, epoch, q.key.database, ours); err != nil {
 			return fmt.Errorf("record what is ours: %w", err)
 		}
 	}
 	if !isNothing(gone) {
-		if err := w.store.Disown(ctx, 0, q.key.database, gone); err != nil {
+		if err := w.store.Disown(ctx, epoch, q.key.database, gone); err != nil {
 			return fmt.Errorf("record that rows of ours are gone: %w", err)
 		}
 	}
 	if q.devices != nil {
-		if err := w.store.RememberDevices(ctx, 0, q.key.database, *q.devices); err != nil {
+		if err := w.store.RememberDevices(ctx, epoch, q.key.database, *q.devices); err != nil {
 			return fmt.Errorf("keep what was seen of the switches: %w", err)
 		}
 	}
 	if q.learned != nil {
-		if err := w.store.RememberLearned(ctx, 0, q.key.database, q.learned.set, q.learned.gone); err != nil {
+		if err := w.store.RememberLearned(ctx, epoch, q.key.database, q.learned.set, q.learned.gone); err != nil {
 			return fmt.Errorf("keep what the switches learned: %w", err)
 		}
 	}
