@@ -14,6 +14,7 @@ import (
 // --private-key and --ca-cert of the OVS programs name them. They are read again
 // when they change, for the handshakes from then on.
 type TLSFiles struct {
+	// Certificate and Key are ours. A client may do without both, if the server does.
 	Certificate string
 	Key         string
 	// CA has the certificates of which one must have signed the peer's. It
@@ -49,6 +50,9 @@ func (f TLSFiles) Client() (*tls.Config, error) {
 // Server returns the configuration for Listen. The peer must have a
 // certificate of the CA; who it is, ListenOptions.Identify must find in it.
 func (f TLSFiles) Server() (*tls.Config, error) {
+	if f.Certificate == "" {
+		return nil, errors.New("a server needs a certificate")
+	}
 	p, err := f.load()
 	if err != nil {
 		return nil, err
@@ -107,9 +111,12 @@ func (p *pki) get() (*tls.Certificate, *x509.CertPool, error) {
 }
 
 func (f TLSFiles) read() (*tls.Certificate, *x509.CertPool, error) {
-	cert, err := tls.LoadX509KeyPair(f.Certificate, f.Key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("certificate %q with private key %q: %w", f.Certificate, f.Key, err)
+	var cert tls.Certificate
+	if f.Certificate != "" || f.Key != "" {
+		var err error
+		if cert, err = tls.LoadX509KeyPair(f.Certificate, f.Key); err != nil {
+			return nil, nil, fmt.Errorf("certificate %q with private key %q: %w", f.Certificate, f.Key, err)
+		}
 	}
 	ca, err := os.ReadFile(f.CA)
 	if err != nil {

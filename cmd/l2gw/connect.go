@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -25,6 +26,9 @@ func dialer(endpoint string, files ovsdb.TLSFiles, admit func(*x509.Certificate)
 	}
 	var conf *tls.Config
 	if e.TLS {
+		if files.Certificate == "" || files.Key == "" || files.CA == "" {
+			return nil, errors.New("ssl needs --private-key, --certificate and --ca-cert")
+		}
 		if conf, err = files.Client(); err != nil {
 			return nil, fmt.Errorf("ssl needs --private-key, --certificate and --ca-cert: %w", err)
 		}

@@ -53,7 +53,7 @@ func (c *connections) use(plan *switchPlan) ([]agent.DatabaseOptions, error) {
 	var passive, plain []string
 	for _, h := range plan.hosts {
 		x := connection{host: h, ids: plan.ids[h.name]}
-		x.DatabaseOptions = agent.DatabaseOptions{Name: h.name, VTEP: plan.options, Audit: plan.audit}
+		x.DatabaseOptions = agent.DatabaseOptions{Name: h.name, VTEP: plan.options, Audit: plan.audit, Pace: plan.pace}
 		switch {
 		case h.endpoint == "":
 			passive = append(passive, h.name)
@@ -94,20 +94,7 @@ func (c *connections) use(plan *switchPlan) ([]agent.DatabaseOptions, error) {
 
 // same says whether a connection that was made will do for what is wanted now.
 func (x connection) same(now connection) bool {
-	return x.host == now.host && slices.Equal(x.ids, now.ids) && x.Audit == now.Audit && reflect.DeepEqual(x.VTEP, now.VTEP)
-}
-
-// changed are the databases of a plan that there are already, but otherwise.
-func (c *connections) changed(plan *switchPlan) (names []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, h := range plan.hosts {
-		now := connection{host: h, ids: plan.ids[h.name], DatabaseOptions: agent.DatabaseOptions{VTEP: plan.options, Audit: plan.audit}}
-		if old, ok := c.made[h.name]; ok && !old.same(now) {
-			names = append(names, h.name)
-		}
-	}
-	return names
+	return x.host == now.host && slices.Equal(x.ids, now.ids) && x.Audit == now.Audit && x.Pace == now.Pace && reflect.DeepEqual(x.VTEP, now.VTEP)
 }
 
 func (c *connections) connect(plan *switchPlan, x *connection) error {

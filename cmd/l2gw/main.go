@@ -1,7 +1,8 @@
 // Command l2gw bridges overlay networks and the VLANs of physical switch ports.
 //
-// It is one program with several roles: `l2gw standalone` runs everything in one
-// process, the other commands are the client. See `l2gw help`.
+// It is one program with several roles: `l2gw serve` is a server, `l2gw agent`
+// keeps switches, `l2gw standalone` is both in one process, and the other
+// commands are the client. See `l2gw help`.
 package main
 
 import (
@@ -35,13 +36,16 @@ func command(name string) *cobra.Command {
 	env := cli.OSEnvironment()
 	var root *cobra.Command
 	switch name {
+	case "neutron-l2gateway-agent":
+		root = newAgent(name)
+		root.SilenceErrors = true
 	case "neutron-l2gw":
 		root = cli.NewNeutronCommand(env)
 	case "openstack":
 		root = cli.NewOpenStackCommand(env)
 	default:
 		root = cli.NewCommand(env)
-		root.AddCommand(newStandalone(), newDump(), newCerts())
+		root.AddCommand(newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts())
 	}
 	root.Version = version
 	return root

@@ -50,9 +50,11 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 			s.close()
 		}
 	}()
-	if s.id, err = state.serverID(); err != nil {
+	id, err := state.serverID()
+	if err != nil {
 		return s, err
 	}
+	s.id = o.name + "/" + id
 	if s.listener, err = listenAPI(ctx, o); err != nil {
 		return s, err
 	}
@@ -60,13 +62,14 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
-	s.controller = controller.New(controller.Options{Store: s.store, Inventory: source, Server: o.name, Logger: log})
+	s.controller = controller.New(controller.Options{Store: s.store, Inventory: source, Server: o.name, Logger: log, Lease: controller.LeaseOptions{Holder: s.id}})
 	s.figures.Controller(s.controller.Figures)
+	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{
 		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Logger: log, Observe: s.figures.Request,
 	})
 	s.http = &http.Server{
-		Handler:           watchable(calls, s.figures, readiness(s.store, s.controller), log),
+		Handler:           watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		WriteTimeout:      90 * time.Second, // more than a comparison of a switch may take

@@ -50,13 +50,14 @@ type switchPlan struct {
 	manager bool   // switches that dial in are known by their addresses, with TLS as well
 	tls     ovsdb.TLSFiles
 	options vtep.Options
+	pace    int           // operations per second; 0: no limit
 	audit   time.Duration // 0: as the agent does
 	dial    time.Duration // how long a switch may take to answer; 0: as ovsdb does
 }
 
 // plan reads the options.
 func (s *switches) plan() (*switchPlan, error) {
-	p := &switchPlan{listen: s.listen, tls: s.tls}
+	p := &switchPlan{listen: s.listen, tls: s.tls, pace: s.pace}
 	usual := "tcp"
 	if s.legacy.ssl() {
 		usual = "ssl"

@@ -30,7 +30,7 @@ func watchable(api http.Handler, m *metrics.Metrics, checks func() []health.Chec
 }
 
 // readiness is what a server needs to do its work, and what is told besides.
-func readiness(st *store.Store, ctl *controller.Controller) func() []health.Check {
+func readiness(st *store.Store, ctl *controller.Controller, id string) func() []health.Check {
 	own := []health.Check{
 		{Name: "store", Required: true, Run: func(ctx context.Context) error {
 			_, err := st.Revision(ctx)
@@ -41,6 +41,13 @@ func readiness(st *store.Store, ctl *controller.Controller) func() []health.Chec
 				return errors.New("the controller has not read yet what users want")
 			}
 			return nil
+		}},
+		// Standing by is as good as leading, for whoever asks the API.
+		{Name: "lease", Run: func(ctx context.Context) error {
+			if _, _, leading := ctl.Leading(); leading {
+				return nil
+			}
+			return standingBy(ctx, st, id)
 		}},
 		// Without any inventory, no connection can be made.
 		{Name: "inventory known", Required: true, Run: func(context.Context) error {
@@ -69,6 +76,20 @@ func readiness(st *store.Store, ctl *controller.Controller) func() []health.Chec
 		}
 		return all
 	}
+}
+
+// standingBy says who leads in place of this server.
+func standingBy(ctx context.Context, st *store.Store, id string) error {
+	holder, epoch, good, err := st.Lease(ctx, store.ControllerLease)
+	switch {
+	case err != nil:
+		return fmt.Errorf("standing by; who leads cannot be read: %w", withCause(err))
+	case good <= 0 || holder == "":
+		return errors.New("standing by; no server leads at the moment")
+	case holder == id:
+		return errors.New("standing by; this server is about to lead")
+	}
+	return fmt.Errorf("standing by; %s leads, in epoch %d", holder, epoch)
 }
 
 // databaseTrouble says what a switch database lacks, or nil.

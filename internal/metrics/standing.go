@@ -61,6 +61,9 @@ func (m *Metrics) Databases(standings func() []agent.Standing) {
 	refused := database("refused_rows", "Rows and bindings that the switch refuses at present; all else is written.")
 	waiting := database("waiting_logical_switches", "Logical switches that are not wanted and whose local rows the switch has yet to withdraw.")
 	missed := database("last_audit_operations", "Operations that the last look at the whole switch database found to be needed; after a reconnect, what had to be caught up with.")
+	held := database("held_removals", "Removals of rows that wait for an operator's release, or for a second look at the inventory.")
+	denied := database("denied", "1 if a server does not let the agent have the switch database.")
+	mode := database("mode", "1 for what is done with the switch database: run; observe (differences are told, nothing is written); paused.", "mode")
 	c.read = func(ch chan<- prometheus.Metric) {
 		for _, s := range standings() {
 			flag(ch, connected, s.Connected, s.Name)
@@ -78,6 +81,11 @@ func (m *Metrics) Databases(standings func() []agent.Standing) {
 			gauge(ch, refused, s.Refused, s.Name)
 			gauge(ch, waiting, s.Waiting, s.Name)
 			gauge(ch, missed, s.Missed, s.Name)
+			gauge(ch, held, s.Held, s.Name)
+			flag(ch, denied, len(s.Denied) > 0, s.Name)
+			for name, is := range map[string]l2gw.Mode{"run": l2gw.ModeRun, "observe": l2gw.ModeObserve, "paused": l2gw.ModePaused} {
+				flag(ch, mode, s.Mode == is, s.Name, name)
+			}
 		}
 	}
 	m.registry.MustRegister(c)

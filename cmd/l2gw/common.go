@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"l2gw/internal/oslo"
+)
+
+// commonOptions are those of the long-running commands that read ini files, as
+// the services of OpenStack have them.
+type commonOptions struct {
+	configFiles, configDirs []string
+	logLevel                string
+	logFile, logDir         string
+	debug                   bool
+	ignored                 []string // given, and of no use here
+}
+
+// commonKeys are those of commonOptions that ini files have.
+var commonKeys = map[string]key{
+	"log-level": {"l2gw", "log_level"},
+	"log-file":  {"DEFAULT", "log_file"},
+	"log-dir":   {"DEFAULT", "log_dir"},
+	"debug":     {"DEFAULT", "debug"},
+}
+
+// osloOptions are standard options of oslo.log and oslo.config that packaged
+// units pass and that mean nothing here: those with a value, and those without.
+var (
+	osloOptions = []string{"log-config-append", "log-config", "log_config", "log-date-format", "syslog-log-facility"}
+	osloFlags   = []string{
+		"verbose", "nodebug", "noverbose", "use-syslog", "nouse-syslog", "use-journal", "nouse-journal", "use-json", "nouse-json",
+		"use-stderr", "nouse-stderr", "watch-log-file", "nowatch-log-file",
+	}
+)
+
+func (o *commonOptions) addFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.configFiles, "config-file", nil, "ini file with options, such as /etc/neutron/neutron.conf (repeatable; later ones win)")
+	f.StringArrayVar(&o.configDirs, "config-dir", nil, "folder of *.conf files, which are read in their names' order after --config-file (repeatable)")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.BoolVarP(&o.debug, "debug", "d", false, "the same as --log-level debug")
+	f.StringVar(&o.logFile, "log-file", "", "file to log to (default standard error)")
+	f.StringVar(&o.logDir, "log-dir", "", "folder of --log-file")
+	for _, name := range osloOptions {
+		f.String(name, "", "not used")
+		f.Lookup(name).Hidden = true
+	}
+	for _, name := range osloFlags {
+		short := ""
+		if name == "verbose" {
+			short = "v"
+		}
+		f.BoolP(name, short, false, "not used")
+		f.Lookup(name).Hidden = true
+	}
+}
+
+// fill takes what was not given on the command line from the environment and
+// from the ini files.
+func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
+	files, err := oslo.Load(o.configFiles, o.configDirs)
+	if err != nil {
+		return err
+	}
+	all := map[string]key{}
+	maps.Copy(all, commonKeys)
+	maps.Copy(all, keys)
+	values := func(section, name string) []string { return files.Multi(section, name) }
+	if err := (settings{keys: all, getenv: os.Getenv, files: values}).apply(flags); err != nil {
+		return err
+	}
+	if err := files.Err(); err != nil {
+		return err
+	}
+	o.ignored = nil
+	for _, name := range slices.Concat(osloOptions, osloFlags) {
+		if f := flags.Lookup(name); f != nil && f.Changed {
+			o.ignored = append(o.ignored, "--"+name)
+		}
+	}
+	return nil
+}
+
+// logger is the log that the options want, and how to close it.
+func (o *commonOptions) logger() (log *slog.Logger, file *logFile, err error) {
+	level := o.logLevel
+	if o.debug {
+		level = "debug"
+	}
+	var out io.Writer = os.Stderr
+	if o.logFile != "" {
+		path := o.logFile
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(o.logDir, path)
+		}
+		if file, err = openLog(path); err != nil {
+			return nil, nil, fmt.Errorf("--log-file: %w", err)
+		}
+		out = file
+	}
+	if log, err = newLogger(level, out); err != nil {
+		file.close()
+		return nil, nil, err
+	}
+	if len(o.ignored) > 0 {
+		log.Debug("options that mean nothing here are ignored", "options", o.ignored)
+	}
+	return log, file, nil
+}
+
+// logFile is a file that others may move away, and that is opened anew then. A
+// nil one is standard error.
+type logFile struct {
+	path string
+
+	mu   sync.Mutex
+	file *os.File
+}
+
+func openLog(path string) (*logFile, error) {
+	l := &logFile{path: path}
+	return l, l.reopen()
+}
+
+// reopen is for after the file was moved away; on an error the old one goes on.
+func (l *logFile) reopen() error {
+	if l == nil {
+		return nil
+	}
+	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.file = f
+	return nil
+}
+
+// Write implements io.Writer.
+func (l *logFile) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Write(b)
+}
+
+func (l *logFile) close() {
+	if l != nil {
+		l.file.Close()
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+// serve is a server: API and, for whichever of several has the lease, the
+// controller that feeds the agents.
+type serve struct {
+	server   serverOptions
+	fabric   fabricOptions
+	stateDir string
+	common   commonOptions
+}
+
+// serveKeys are the options that ini files have.
+var serveKeys = map[string]key{
+	"listen":             {"l2gw", "listen"},
+	"database":           {"database", "connection"},
+	"inventory":          {"l2gw", "inventory"},
+	"state-dir":          {"l2gw", "state_path"},
+	"fabric-listen":      {"l2gw", "fabric_listen"},
+	"fabric-private-key": {"l2gw", "private_key"},
+	"fabric-certificate": {"l2gw", "certificate"},
+	"fabric-ca-cert":     {"l2gw", "ca_cert"},
+	"agents":             {"l2gw", "agents"},
+	"server-name":        {"DEFAULT", "host"},
+}
+
+func newServe() *cobra.Command {
+	s := &serve{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a server: the API, and the controller on one server at a time",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			if err := s.common.fill(cmd.Flags(), serveKeys); err != nil {
+				return err
+			}
+			return s.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.server.listen, "listen", "127.0.0.1:9697", "address of the API, HOST:PORT")
+	f.BoolVar(&s.server.anywhere, "listen-without-authentication", false, "allow --listen on an address that others can reach: whoever can, may do everything")
+	f.StringVar(&s.server.database, "database", "", "URL of the database: postgresql://…, mysql+pymysql://… or sqlite:////PATH (a single server)")
+	f.StringVar(&s.server.inventory, "inventory", "", "YAML file with networks, hosts and ports")
+	f.StringVar(&s.stateDir, "state-dir", "/var/lib/l2gw/server", "folder for this server's identity and the last good inventory; made if it is missing")
+	f.StringVar(&s.server.name, "server-name", "", "this server's name, as agents and people see it (default the host's)")
+	s.fabric.addFlags(f)
+	s.common.addFlags(f)
+	return cmd
+}
+
+func (s *serve) run(ctx context.Context) error {
+	log, logFile, err := s.common.logger()
+	if err != nil {
+		return err
+	}
+	defer logFile.close()
+	s.server.command = "serve"
+	if s.server.name == "" {
+		s.server.name = hostName("server")
+	}
+	for option, value := range map[string]string{"--database": s.server.database, "--inventory": s.server.inventory} {
+		if value == "" {
+			return fmt.Errorf("%s is missing", option)
+		}
+	}
+	state, err := openStateDir("--state-dir", s.stateDir)
+	if err != nil {
+		return err
+	}
+	defer state.close()
+	srv, err := newServer(ctx, s.server, state, log)
+	if err != nil {
+		return err
+	}
+	defer srv.close()
+	expiry := newExpiry(log)
+	srv.figures.Certificates(expiry.certificates)
+	agents, err := listenForAgents(ctx, s.fabric, srv.controller, expiry, log)
+	if err != nil {
+		return err
+	}
+	defer agents.listener.Close()
+	log.Info("ready", "api", "http://"+srv.listener.Addr().String(), "agents", agents.listener.Addr(), "tls", agents.secure,
+		"server", s.server.name, "server_id", srv.id, "state", state.path, "inventory", s.server.inventory, "version", version)
+
+	g, ctx := errgroup.WithContext(ctx)
+	srv.run(ctx, g)
+	agents.run(ctx, g)
+	g.Go(func() error { return expiry.run(ctx) })
+	if err := ended(g.Wait()); err != nil {
+		return err
+	}
+	log.Info("stopped; switches stay as they are")
+	return nil
+}

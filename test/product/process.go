@@ -1,0 +1,253 @@
+package product
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Patience is how long a test waits for something that should take no time: a
+// generous bound, so that a busy machine fails no test.
+const Patience = 30 * time.Second
+
+var build struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// RemoveBinary removes what Binary built; a TestMain calls it at the end.
+func RemoveBinary() {
+	if build.path != "" {
+		os.RemoveAll(filepath.Dir(build.path))
+	}
+}
+
+// Binary builds bin/l2gw once per test process, with the race detector if that
+// is wanted by L2GW_TEST_RACE=1, and returns its path.
+func Binary(t testing.TB) string {
+	t.Helper()
+	build.once.Do(func() {
+		dir, err := os.MkdirTemp("", "l2gw-bin")
+		if err != nil {
+			build.err = err
+			return
+		}
+		build.path = filepath.Join(dir, "l2gw")
+		args := []string{"build", "-o", build.path}
+		if os.Getenv("L2GW_TEST_RACE") == "1" {
+			args = append(args, "-race")
+		}
+		out, err := exec.Command("go", append(args, "l2gw/cmd/l2gw")...).CombinedOutput()
+		if err != nil {
+			build.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if build.err != nil {
+		t.Fatal(build.err)
+	}
+	return build.path
+}
+
+// polls are the lines of a log about the questions of Eventually.
+var polls = regexp.MustCompile(`(?m)^.* msg=request method=GET .*\n`)
+
+// Process is a process of the product. Its methods end the test when they fail.
+type Process struct {
+	Name string
+
+	t      testing.TB
+	args   []string
+	ready  string // URL that answers 200 once it is up
+	cmd    *exec.Cmd
+	exited chan struct{}
+	log    string
+}
+
+// newProcess describes a process, which is killed at the end of the test.
+func newProcess(t testing.TB, name string, args ...string) *Process {
+	t.Helper()
+	p := &Process{Name: name, t: t, args: args, log: filepath.Join(t.TempDir(), name+".log")}
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			if b, err := os.ReadFile(p.log); err == nil {
+				b = polls.ReplaceAll(b, nil)
+				t.Logf("log of %s (its end):\n%s", name, b[max(0, len(b)-16_000):])
+			}
+		}
+	})
+	return p
+}
+
+// Launch starts the process, again if it ended, and waits until it answers.
+func (p *Process) Launch() {
+	p.t.Helper()
+	p.start()
+	p.answers(p.Name+" answers", p.ready)
+}
+
+// start starts the process, from a thread that lives as long as it: the
+// kernel's signal at the parent's death is about the parent's thread.
+func (p *Process) start() {
+	p.t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(Binary(p.t), p.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, exited := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(exited)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		p.t.Fatal(err)
+	}
+	p.cmd, p.exited = cmd, exited
+}
+
+// answers waits until a URL is answered with 200; a process that ended ends the test.
+func (p *Process) answers(what, url string) {
+	p.t.Helper()
+	Eventually(p.t, what, func() error {
+		select {
+		case <-p.exited:
+			b, _ := os.ReadFile(p.log)
+			p.t.Fatalf("%s ended: %s", p.Name, b[max(0, len(b)-4000):])
+		default:
+		}
+		resp, err := http.Get(url)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
+	})
+}
+
+// Fails starts a process that must end by itself with an error, and returns what it said.
+func (p *Process) Fails() string {
+	p.t.Helper()
+	p.start()
+	select {
+	case <-p.exited:
+	case <-time.After(Patience):
+		p.t.Fatalf("%s still runs after %v", p.Name, Patience)
+	}
+	if p.cmd.ProcessState.Success() {
+		p.t.Fatalf("%s ended without an error: %s", p.Name, p.Log())
+	}
+	return p.Log()
+}
+
+// Kill ends the process with SIGKILL and waits until it is gone.
+func (p *Process) Kill() { p.end(syscall.SIGKILL) }
+
+// Stop ends the process with SIGTERM and waits until it is gone.
+func (p *Process) Stop() { p.end(syscall.SIGTERM) }
+
+// Signal sends a signal, such as SIGHUP.
+func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+// Pause stops the process where it is (SIGSTOP), until Continue.
+func (p *Process) Pause() { p.Signal(syscall.SIGSTOP) }
+
+// Continue lets a paused process go on as if no time had passed (SIGCONT).
+func (p *Process) Continue() { p.Signal(syscall.SIGCONT) }
+
+// Pid is the process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+func (p *Process) end(sig syscall.Signal) {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(sig)
+	<-p.exited
+}
+
+// Log is all that the process has logged, in all its runs.
+func (p *Process) Log() string {
+	p.t.Helper()
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// WaitLog waits for a line of the log that has all of these, and returns it.
+func (p *Process) WaitLog(says ...string) (line string) {
+	p.t.Helper()
+	Eventually(p.t, fmt.Sprintf("the log of %s has a line with %q", p.Name, says), func() error {
+		for line = range strings.Lines(p.Log()) {
+			all := true
+			for _, s := range says {
+				all = all && strings.Contains(line, s)
+			}
+			if all {
+				return nil
+			}
+		}
+		return errors.New("there is none")
+	})
+	return line
+}
+
+// Eventually waits until check returns nil; after Patience it ends the test
+// with what was waited for and the last error.
+func Eventually(t testing.TB, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v until %s: %v", Patience, what, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// FreePort is a port of 127.0.0.1 that nobody listens on.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(freeAddr(t))
+	return port
+}
