@@ -180,6 +180,41 @@ func TestAReleaseOutlivesALookAtSingleHosts(t *testing.T) {
 	expectEqual(t, "what went of all", map[string]int{"net-a": 89}, b.pass(everything))
 }
 
+func TestPlanningTheSameTwiceDoesNotCountTwice(t *testing.T) {
+	macs := map[l2gw.MAC]bool{}
+	for i := range 12 {
+		macs[l2gw.MAC{5: byte(i)}] = true
+	}
+	for _, scope := range []vtep.Scope{everything, {MACs: map[string]map[l2gw.MAC]bool{"net-a": macs}}} {
+		b := newBench(0.3, 10)
+		b.fill("net-a", 100)
+		b.want("net-a", 12, 100)
+		for range 3 { // it was broken off before anything was sent
+			b.plan(scope)
+		}
+		expectEqual(t, "what went", map[string]int{"net-a": 12}, b.pass(scope))
+		b.want("net-a", 27, 100)
+		expectEqual(t, "what went then", map[string]int{"net-a": 15}, b.pass(everything))
+	}
+}
+
+func TestTheReleaseOfSomeNetworksDoesNotLetGoOfTheOthersThatAreHeldWithThem(t *testing.T) {
+	b := newBench(0.3, 10)
+	for i := range 20 {
+		b.fill(fmt.Sprintf("net-%02d", i), 5)
+		b.want(fmt.Sprintf("net-%02d", i), 0, 0)
+	}
+	expectEqual(t, "what went", map[string]int{}, b.pass(everything))
+	for i := range 18 {
+		if !b.h.release(fmt.Sprintf("net-%02d", i)) {
+			t.Fatalf("net-%02d was not held", i)
+		}
+	}
+	expectEqual(t, "how many networks went", 18, len(b.pass(everything)))
+	expectEqual(t, "what went later", map[string]int{}, b.pass(everything))
+	expectEqual(t, "held", 2, len(b.h.list()))
+}
+
 func TestAHoldEndsWhenTheHostsAreBack(t *testing.T) {
 	b := newBench(0.3, 10)
 	b.fill("net-a", 100)
@@ -223,6 +258,8 @@ func TestSmallRemovalsAddUpOverAMinute(t *testing.T) {
 	}
 	expectEqual(t, "rows that stand", 80, len(b.stands["net-a"]))
 	expectEqual(t, "reason", "40 of 100 rows would be gone within 1m0s", b.h.list()[0].Reason)
+	b.now = b.now.Add(time.Hour)
+	expectEqual(t, "what went an hour later, when nothing else had gone lately", map[string]int{}, b.pass(everything))
 
 	slow := newBench(0.3, 10)
 	slow.fill("net-a", 100)
