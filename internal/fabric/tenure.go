@@ -8,22 +8,27 @@ import (
 
 // Tenure is an agent's right to write to one database: what the grants that it
 // was given come to at a moment. It belongs to one goroutine, and all times are
-// readings of the agent's monotonic clock.
+// readings of the agent's monotonic clock. The zero Tenure has none.
 //
 // On a switch with locks the lock decides who writes, and the newest grant
 // decides who has the lock: a grant alone lets an agent stand in line, and only
-// one that has not expired lets it take the lock from somebody else. So an agent
-// that lost every server goes on writing for as long as nobody takes the lock.
+// one that has not expired, from a server that surely was the controller, lets it
+// take the lock from somebody else. So an agent that lost every server goes on
+// writing for as long as nobody takes the lock.
 //
 // On a switch without locks the grant itself decides, and ends when it expires.
+//
+// The monotonic clock stands still while a machine is suspended. A switch without
+// locks must not be written to from machines that are suspended and resumed.
 type Tenure struct {
 	grant    l2gw.Version // the newest that was heard of, revoked ones included
 	held     bool         // grant is ours, and was not revoked
 	steal    bool
 	term     time.Duration
 	good     time.Time    // until when the grant is good
-	leased   time.Time    // the same, by renewals of a server that surely was the controller
 	clear    time.Time    // when all older grants have expired
+	sure     time.Time    // until when no newer controller's grants can be clear
+	sureOf   uint64       // the epoch of which sure speaks
 	stolenAt l2gw.Version // the grant under which the lock was stolen
 	stolen   bool
 }
@@ -37,22 +42,41 @@ func (t *Tenure) Grant(g Grant, asked, now time.Time) bool {
 		return false
 	}
 	t.grant, t.held, t.steal, t.term = g.Version, true, g.Steal, g.Term
-	t.good, t.leased, t.clear = until, until, now.Add(g.Clear)
+	t.good, t.clear = until, now.Add(g.Clear)
 	return true
 }
 
-// Renew takes in that the Beat sent at asked was answered, by the server that
-// gave the grant or by a newer controller.
+// Renew takes in that the Beat sent at asked was answered by a server that leads
+// with this epoch. It renews what that server granted, and so it must be told of
+// answers only that came by the stream that brought the newest grant, or before
+// there was one: a server may have given the database away between two streams,
+// and say so only after it has answered a Beat.
+//
+// Leased is what the answer said of the lease. A server that had it while the
+// Beat was under way is followed by controllers that began to lead after asked:
+// none of their grants is clear before asked and Term. That is true of whatever
+// this server has granted, even before or after.
 func (t *Tenure) Renew(epoch uint64, asked time.Time, leased bool) {
-	if !t.held || epoch < t.grant.Epoch {
-		return
+	if leased && epoch >= t.sureOf {
+		if epoch > t.sureOf {
+			t.sureOf, t.sure = epoch, time.Time{}
+		}
+		t.sure = later(t.sure, asked.Add(Term))
 	}
-	if until := asked.Add(t.term); until.After(t.good) {
-		t.good = until
+	if t.held && epoch == t.grant.Epoch {
+		t.good = later(t.good, asked.Add(t.term))
 	}
-	if until := asked.Add(t.term); leased && until.After(t.leased) {
-		t.leased = until
+}
+
+// surely is until when nobody can have been given a newer grant that is clear.
+func (t *Tenure) surely() time.Time {
+	switch {
+	case t.sureOf != t.grant.Epoch:
+		return time.Time{}
+	case t.good.Before(t.sure):
+		return t.good
 	}
+	return t.sure
 }
 
 // Revoke takes in that grants up to a version are taken back.
@@ -62,11 +86,11 @@ func (t *Tenure) Revoke(v l2gw.Version) {
 	}
 }
 
-// Restore takes in, after a restart, that this grant was acted on. It lets the
-// agent stand in line for the lock, and no more.
+// Restore takes in, after a restart, that this grant was acted on, and not
+// revoked. It lets the agent stand in line for the lock, and no more.
 func (t *Tenure) Restore(v l2gw.Version) {
 	if v.Compare(t.grant) > 0 {
-		t.grant, t.held, t.steal = v, true, false
+		t.grant, t.held, t.steal, t.term = v, true, false, 0
 	}
 }
 
@@ -84,7 +108,7 @@ func (t *Tenure) Granted() bool {
 // after it was taken: if the answer is no by then, the grant expired meanwhile
 // and another may have it by now, so that the lock must be released at once.
 func (t *Tenure) Steals(now time.Time) bool {
-	return t.Granted() && t.steal && now.Before(t.good)
+	return t.Granted() && t.steal && now.Before(t.surely())
 }
 
 // Version is the newest grant that was acted on, or zero.
@@ -110,8 +134,8 @@ func (t *Tenure) Writes(now time.Time, locked, lockless bool) (ok bool, why stri
 		return false, "another session holds the lock", time.Time{}
 	case now.Before(t.clear):
 		return false, "the switch has no locks, and the agent that wrote before may not have stopped yet", t.clear
-	case !now.Before(t.leased):
+	case !now.Before(t.surely()):
 		return false, "the switch has no locks, and no controller has renewed the grant", time.Time{}
 	}
-	return true, "", t.leased
+	return true, "", t.surely()
 }
