@@ -58,12 +58,33 @@ type Devices interface {
 	Validate(ctx context.Context, device string) (l2gw.Validation, error)
 }
 
+// Agents tells what agents there are.
+type Agents interface {
+	// Agents are those that this server hears, and those that it heard lately, in a stable order.
+	Agents() []l2gw.AgentState
+}
+
+// Commands carries out what operators ask of a switch database. A database is
+// named by itself or by one of its switches. Each method returns when the agents
+// have done it. Errors: NotFound if nobody knows the name; Unavailable if this
+// server is not the controller, with the name of the one that is, or if no agent
+// can be asked; Conflict if the agent cannot do it.
+type Commands interface {
+	SetMode(ctx context.Context, name string, mode l2gw.Mode) error
+	// Release lets go of the removals that are held: of one network, or of all if networkID is "".
+	Release(ctx context.Context, name, networkID string) error
+	// Resync looks at the whole database at once instead of at the next audit.
+	Resync(ctx context.Context, name string) error
+}
+
 // Options are what an API is made of.
 type Options struct {
 	Store    Store
 	Status   Status
 	Networks Networks
 	Devices  Devices
+	Agents   Agents       // nil: there are none
+	Commands Commands     // nil: they are all Unavailable
 	Logger   *slog.Logger // nil: slog.Default
 
 	// Authenticate says who calls; nil: [NoAuth]. An error refuses the request.
@@ -108,6 +129,8 @@ func New(o Options) http.Handler {
 	mount(s, networks(s))
 	mount(s, devices(s))
 	mountDeviceViews(s)
+	mountDeviceCommands(s)
+	mount(s, agents(s))
 	mountInventory(s)
 	mountVersions(s)
 	s.mux.Handle("/", s.methods(nil))

@@ -37,6 +37,9 @@ type controller struct {
 	macs        []l2gw.MACEntry
 	validation  l2gw.Validation
 	bindings    map[string][]l2gw.BindingStatus
+	agents      []l2gw.AgentState
+	commands    []string // that were given
+	refusal     error    // of commands
 }
 
 func (c *controller) Connection(id string) (l2gw.Status, string, []l2gw.BindingStatus) {
@@ -120,6 +123,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) serve(st api.Store) {
 	w.handler = api.New(api.Options{
 		Store: st, Status: w.ctl, Networks: w.ctl, Devices: w.ctl,
+		Agents: w.ctl, Commands: w.ctl,
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 }

@@ -21,7 +21,8 @@ type deviceView struct {
 	reason   string
 }
 
-// devices are read-only: they are what switches report of themselves.
+// devices are what switches report of themselves. Only the mode can be changed,
+// by commands.go.
 func devices(s *server) resource[deviceView] {
 	return resource[deviceView]{
 		name: "l2_gateway_device", collection: "l2_gateway_devices", path: "l2-gateway-devices",
@@ -37,6 +38,8 @@ func devices(s *server) resource[deviceView] {
 			}
 			return deviceView{}, l2gw.DeviceNotFound(name)
 		},
+		named:  s.deviceName,
+		update: s.setMode,
 	}
 }
 
@@ -63,6 +66,7 @@ func viewDevices(databases []l2gw.DatabaseState) []deviceView {
 	return all
 }
 
+// deviceStatus tells how a switch is; seenIn are the databases that have one of its name.
 func deviceStatus(d *deviceView, seenIn []string) (l2gw.Status, string) {
 	switch db := d.database; {
 	case len(seenIn) > 1:
@@ -73,6 +77,14 @@ func deviceStatus(d *deviceView, seenIn []string) (l2gw.Status, string) {
 		return l2gw.StatusDown, cmp.Or(db.Error, "not connected")
 	case len(d.Faults) > 0:
 		return l2gw.StatusDown, "the switch reports: " + strings.Join(d.Faults, ", ")
+	case db.Mode == l2gw.ModePaused:
+		return l2gw.StatusDegraded, "paused by an operator: nothing is written until it is resumed"
+	case db.Mode == l2gw.ModeObserve:
+		return l2gw.StatusDegraded, "observed only, by an operator's wish: nothing is written until it is resumed"
+	case db.Lock == l2gw.LockingStolen:
+		return l2gw.StatusDegraded, "somebody else took the lock of the switch's database: nothing is written"
+	case len(db.Held) > 0:
+		return l2gw.StatusDegraded, heldReason(db.Held)
 	case !db.InSync:
 		return l2gw.StatusBuild, cmp.Or(db.Error, "not yet in sync")
 	case db.Error != "": // it holds what it should, and more that it does not let go of
@@ -110,6 +122,52 @@ var deviceAttributes = table[deviceView]{
 		matches: func(d *deviceView) []string { return portNames(d.Ports) },
 	},
 	{name: "rows", show: func(d *deviceView) any { return counts(d.database.Rows) }},
+	{name: "writer", show: func(d *deviceView) any { return d.database.Writer }},
+	{name: "lock", show: func(d *deviceView) any { return string(d.database.Lock) }},
+	{
+		name: "mode", put: true, accept: acceptMode,
+		show: func(d *deviceView) any { return modeName(d.database.Mode) },
+	},
+	{
+		name: "held", show: func(d *deviceView) any { return showHeld(d.database.Held) },
+		matches: func(d *deviceView) []string { return heldNetworks(d.database.Held) },
+	},
+}
+
+func showHeld(held []l2gw.HeldRemoval) []object {
+	out := make([]object, len(held))
+	for i, h := range held {
+		out[i] = object{
+			{"network_id", h.NetworkID},
+			{"rows", h.Rows},
+			{"total", h.Total},
+			{"reason", h.Reason},
+			{"since", timestamp(h.Since)},
+			{"confirms", h.Confirms},
+		}
+	}
+	return out
+}
+
+func heldNetworks(held []l2gw.HeldRemoval) []string {
+	out := make([]string, len(held))
+	for i, h := range held {
+		out[i] = h.NetworkID
+	}
+	return out
+}
+
+// heldReason is what is held, in words.
+func heldReason(held []l2gw.HeldRemoval) string {
+	parts := make([]string, len(held))
+	for i, h := range held {
+		of := "of the database"
+		if h.NetworkID != "" {
+			of = "of network " + h.NetworkID
+		}
+		parts[i] = fmt.Sprintf("the removal of %d of %d rows %s is held: %s", h.Rows, h.Total, of, h.Reason)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func showPorts(ports []l2gw.PortState) []object {

@@ -1,5 +1,6 @@
 // Package api speaks Neutron's REST conventions for the product's resources:
-// gateways and connections to read and write, networks and devices to read.
+// gateways and connections to read and write, networks, devices and agents to read,
+// and commands to the agents of a switch.
 //
 // Each resource is one table of attributes ([attribute]); decoding, defaults,
 // validation, what is shown, filters and sort keys all come from it, so that an
@@ -16,6 +17,6 @@
 //     once with the request's id.
 //   - Without a sort key the order is by creation, then id.
 //
-// What it does not: it writes to no switch. A 201 means that the intent is
+// What it does not: it writes to no switch itself. A 201 means that the intent is
 // stored; status says how far it has become true.
 package api

@@ -42,6 +42,10 @@ var (
 	}
 )
 
+func agentNotFound(name string) error {
+	return &l2gw.Error{Code: l2gw.NotFound, Type: "L2GatewayAgentNotFound", Message: "L2 Gateway Agent " + name + " could not be found."}
+}
+
 // badRequest says what is wrong with a request.
 func badRequest(format string, args ...any) error {
 	return &l2gw.Error{Code: l2gw.Invalid, Type: "HTTPBadRequest", Message: fmt.Sprintf(format, args...)}

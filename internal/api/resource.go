@@ -18,6 +18,8 @@ type resource[T any] struct {
 	path       string // below /v2.0: "l2-gateways"
 	attributes table[T]
 	id         func(*T) string
+	// named is the id that a path's last part means; nil: without the ".json" that clients may add.
+	named func(text string) string
 
 	// list gives what the query asks for. A query names none but stored attributes;
 	// a resource that has none is always asked for everything.
@@ -129,11 +131,16 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 	if err := e.allow(r.Context(), "create_"+e.name); err != nil {
 		return answer{}, err
 	}
-	made, err := e.create(r.Context(), all)
+	ctx, revision := store.WithRevision(r.Context())
+	made, err := e.create(ctx, all)
 	if err != nil {
 		return answer{}, err
 	}
-	e.logMade(r.Context(), made)
+	ids := make([]string, len(made))
+	for i := range made {
+		ids[i] = e.id(&made[i])
+	}
+	e.logChange(ctx, "create", *revision, ids)
 	if !bulk {
 		return answer{http.StatusCreated, object{{e.name, e.attributes.render(&made[0], nil)}}}, nil
 	}
@@ -144,15 +151,16 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 	return answer{http.StatusCreated, object{{e.collection, list}}}, nil
 }
 
-// logMade joins the request to what it made: the ids appear in the logs of what
-// is done for them. Of other requests the path tells.
-func (e endpoint[T]) logMade(ctx context.Context, made []T) {
+// logChange joins the request to what it changed: the revision and the ids appear
+// in the logs of what is done for them. A request that changed nothing is in the
+// log as a request alone.
+func (e endpoint[T]) logChange(ctx context.Context, action string, revision int64, ids []string) {
 	const most = 50
-	var ids []string
-	for i := range made[:min(len(made), most)] {
-		ids = append(ids, e.id(&made[i]))
+	if revision == 0 {
+		return
 	}
-	e.Logger.InfoContext(ctx, "created", "resource", e.name, "count", len(made), "ids", ids, "request_id", requestID(ctx))
+	e.Logger.InfoContext(ctx, "intent changed", "action", action, "resource", e.name, "revision", revision,
+		"count", len(ids), "ids", ids[:min(len(ids), most)], "request_id", l2gw.RequestOf(ctx))
 }
 
 func (e endpoint[T]) serveShow(_ http.ResponseWriter, r *http.Request) (answer, error) {
@@ -195,10 +203,16 @@ func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer
 	if err := e.allow(r.Context(), "update_"+e.name); err != nil {
 		return answer{}, err
 	}
-	x, err := e.update(r.Context(), pathID(r), change)
+	ctx, revision := store.WithRevision(r.Context())
+	id := pathID(r)
+	if e.named != nil {
+		id = e.named(r.PathValue("id"))
+	}
+	x, err := e.update(ctx, id, change)
 	if err != nil {
 		return answer{}, err
 	}
+	e.logChange(ctx, "update", *revision, []string{e.id(&x)})
 	return answer{http.StatusOK, object{{e.name, e.attributes.render(&x, nil)}}}, nil
 }
 
@@ -206,8 +220,10 @@ func (e endpoint[T]) serveDelete(_ http.ResponseWriter, r *http.Request) (answer
 	if err := e.allow(r.Context(), "delete_"+e.name); err != nil {
 		return answer{}, err
 	}
-	if err := e.delete(r.Context(), pathID(r)); err != nil {
+	ctx, revision := store.WithRevision(r.Context())
+	if err := e.delete(ctx, pathID(r)); err != nil {
 		return answer{}, err
 	}
+	e.logChange(ctx, "delete", *revision, []string{pathID(r)})
 	return answer{http.StatusNoContent, nil}, nil
 }

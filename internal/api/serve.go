@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"l2gw"
+
 	"github.com/google/uuid"
 )
 
@@ -92,7 +94,7 @@ const statusClientLeft = 499
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refused, unforeseen := refusal(err)
 	log := func(level slog.Level, text string) {
-		s.Logger.Log(r.Context(), level, text, "error", cause(err), "method", r.Method, "path", r.URL.Path, "request_id", requestID(r.Context()))
+		s.Logger.Log(r.Context(), level, text, "error", cause(err), "method", r.Method, "path", r.URL.Path, "request_id", l2gw.RequestOf(r.Context()))
 	}
 	switch {
 	case refused.status >= 500 && errors.Is(r.Context().Err(), context.Canceled):
@@ -121,16 +123,12 @@ func cause(err error) string {
 	return text
 }
 
-type requestIDKey struct{}
-
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
-
 var validRequestID = regexp.MustCompile(`^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// observe gives each request its id, logs it, and turns a panic into a 500.
+// observe gives each request its id, logs it, and turns a panic into a 500. As
+// with Neutron, the id is always a new one, so that no two requests share it; what
+// a client sends is the id of something larger, and stands beside it in the log
+// (oslo.middleware's request_id.py calls it the global request id).
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -140,7 +138,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 			global = ""
 		}
 		w.Header().Set("X-Openstack-Request-Id", id)
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		r = r.WithContext(l2gw.WithRequest(r.Context(), id))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {

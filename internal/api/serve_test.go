@@ -31,7 +31,9 @@ func TestMethodsThatDoNotExistAreRefusedAndChangeNothing(t *testing.T) {
 		{"HEAD", "/v2.0/l2-gateways/" + id},
 		{"POST", "/v2.0/networks"},
 		{"DELETE", "/v2.0/networks/" + net1},
-		{"PUT", "/v2.0/l2-gateway-devices/ps1"},
+		{"DELETE", "/v2.0/l2-gateway-devices/ps1"},
+		{"GET", "/v2.0/l2-gateway-devices/ps1/release"},
+		{"PUT", "/v2.0/l2-gateway-agents/host1"},
 		{"POST", "/v2.0/l2-gateway-devices/ps1/validate"},
 		{"PUT", "/v2.0/l2-gateway-inventory"},
 		{"POST", "/"},
@@ -94,7 +96,7 @@ func TestDevicesAreShownWithTheirDatabaseAlsoTheOnesThatCannotBeReached(t *testi
 	want := `{"l2_gateway_device": {"name": "ps1", "database": "ovsdb1", "agent": "host1", "description": "", "status": "ACTIVE", "status_reason": "", "connected": true, "in_sync": true, ` +
 		`"last_sync_at": "2026-11-21T01:02:03Z", "tunnel_ips": ["192.0.2.101"], "management_ips": [], "faults": [], "schema_version": "1.7.0", "losses": ["no replication_mode"], ` +
 		`"ports": [{"name": "eth1", "description": "", "faults": [], "bindings": [{"segmentation_id": 5, "logical_switch": "` + net1 + `", "ours": true}]}], ` +
-		`"rows": {"Logical_Switch": 1, "Ucast_Macs_Remote": 2}}}`
+		`"rows": {"Logical_Switch": 1, "Ucast_Macs_Remote": 2}, "writer": false, "lock": "", "mode": "run", "held": []}}`
 	if got := w.request("GET", "/v2.0/l2-gateway-devices/ps1", "").Body.String(); got != want {
 		t.Errorf("show: %s\nwant %s", got, want)
 	}

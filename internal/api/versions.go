@@ -68,6 +68,7 @@ func (s *server) resources(_ http.ResponseWriter, r *http.Request) (answer, erro
 		{"l2_gateway", "l2_gateways", "l2-gateways"},
 		{"l2_gateway_connection", "l2_gateway_connections", "l2-gateway-connections"},
 		{"l2_gateway_device", "l2_gateway_devices", "l2-gateway-devices"},
+		{"l2_gateway_agent", "l2_gateway_agents", "l2-gateway-agents"},
 	} {
 		list = append(list, object{
 			{"name", c[0]},

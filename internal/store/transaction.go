@@ -65,10 +65,25 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 	if errors.Is(err, errDone) {
 		err = nil
 	}
+	if err == nil {
+		if into, ok := ctx.Value(revisionKey{}).(*int64); ok {
+			*into = revision
+		}
+	}
 	if err == nil || unanswered != 0 {
 		s.wake()
 	}
 	return err
+}
+
+type revisionKey struct{}
+
+// WithRevision returns a context and where a write of intent with it leaves the
+// revision that it made: 0 as long as nothing was changed. It is for one
+// goroutine.
+func WithRevision(ctx context.Context) (context.Context, *int64) {
+	revision := new(int64)
+	return context.WithValue(ctx, revisionKey{}, revision), revision
 }
 
 // wrote returns errDone if the write with this token made the revision, and nil
