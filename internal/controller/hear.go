@@ -110,21 +110,35 @@ func changedDevices(old, now []l2gw.DeviceState) map[string]bool {
 	return names
 }
 
+// manyResults is how many results are kept of what is not wanted, so far as is known.
+const manyResults = 1000
+
+// forgetResults forgets those of what no user wants.
+func (d *database) forgetResults(s *state) {
+	maps.DeleteFunc(d.bindingResults, func(k l2gw.BindingKey, _ fabric.BindingResult) bool { _, ok := s.bindings[k]; return !ok })
+	maps.DeleteFunc(d.networkResults, func(id string, _ fabric.NetworkResult) bool { return len(s.ofNetwork[id]) == 0 })
+}
+
 func (c *Controller) hearApplied(ctx context.Context, d *database, m fabric.Applied) {
 	var gone l2gw.Ownership
 	c.locked(func() {
 		s := &c.state
+		// A server that stands by may hear of what another feeds before it has
+		// read of it itself, and will not be told again.
 		for _, r := range m.Bindings {
-			if _, ok := d.wanted[r.Key]; ok {
+			if _, ok := d.wanted[r.Key]; ok || !s.leading {
 				d.bindingResults[r.Key] = r
 			}
 		}
 		for _, r := range m.Networks {
-			if d.bound[r.NetworkID] > 0 {
+			if d.bound[r.NetworkID] > 0 || !s.leading {
 				d.networkResults[r.NetworkID] = r
 			} else {
 				delete(d.networkResults, r.NetworkID)
 			}
+		}
+		if len(d.bindingResults)+len(d.networkResults) > 2*(len(d.wanted)+len(d.bound))+manyResults {
+			d.forgetResults(s)
 		}
 		if gone = s.noLonger(d, m); isNothing(gone) {
 			return

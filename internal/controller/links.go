@@ -95,7 +95,7 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream, peer
 	case peer.Agent != "" && hello.Agent != peer.Agent:
 		return fmt.Errorf("an agent that may call itself %q says that it is %q", peer.Agent, hello.Agent)
 	}
-	silence.Stop() // until it beats: what an agent without Beats has to say may be rare
+	silence.Reset(fabric.Term)
 	l := newLink(hello, peer, stream, c.opts.Now())
 	c.register(l)
 	c.refuse(l, hello, peer)
@@ -121,27 +121,26 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream, peer
 	return context.Cause(ctx)
 }
 
-// listen answers Beats and passes everything else on, until the stream or ctx ends.
+// listen answers Beats and passes everything else on, until the stream or ctx
+// ends. While the loop has too much to do, nothing more is taken from the agent,
+// and its silence is not its fault.
 func (c *Controller) listen(ctx context.Context, l *link, heard chan<- fabric.ToServer, silence *time.Timer) error {
-	beats := false
 	for {
 		m, err := l.stream.Recv(ctx)
 		if err != nil {
 			return err
 		}
 		if beat, ok := m.(fabric.Beat); ok {
-			beats = true
 			c.hearBeat(l, beat)
 		} else {
+			silence.Stop()
 			select {
 			case heard <- m:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
 		}
-		if beats {
-			silence.Reset(fabric.Term)
-		}
+		silence.Reset(fabric.Term)
 	}
 }
 

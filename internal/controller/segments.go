@@ -216,8 +216,8 @@ func (s *state) mergeHosts(n *network, macs []l2gw.MAC) {
 
 // dirty notes for all databases that bind the network which hosts changed; nil for any.
 func (s *state) dirty(network string, macs []l2gw.MAC) {
-	for _, d := range s.databases {
-		if d.feed != nil && (d.bound[network] > 0 || d.feed.holds(network)) {
+	for d := range s.binding[network] {
+		if d.feed != nil {
 			d.feed.network(network).note(macs)
 		}
 	}

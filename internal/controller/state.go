@@ -21,9 +21,10 @@ type state struct {
 	inventoryRead  bool  // a complete inventory has been told
 	inventoryError error // why it cannot be read now, or nil
 
-	networks  map[string]*network  // those that the inventory knows or that are bound
-	databases map[string]*database // those that an agent reports or that hold rows of ours
-	reporting map[string][]string  // device name → databases that report it, sorted
+	networks  map[string]*network           // those that the inventory knows or that are bound
+	databases map[string]*database          // those that an agent reports or that hold rows of ours
+	reporting map[string][]string           // device name → databases that report it, sorted
+	binding   map[string]map[*database]bool // network id → databases on which it is bound
 
 	nodes   map[netip.Addr]int    // VTEPs of the inventory, and how many networks have each
 	holders map[netip.Addr]string // tunnel IPs, and the database that had each first and still has it
@@ -55,7 +56,8 @@ type database struct {
 	refused  map[netip.Addr]string // tunnel IPs that its switches may not have, and why
 	owned    l2gw.Ownership
 	wanted   map[l2gw.BindingKey]l2gw.Binding
-	bound    map[string]int // how many of wanted a network has, by its id
+	bound    map[string]int                // how many of wanted a network has, by its id
+	binding  map[string]map[*database]bool // state.binding
 	// When a network of ours was last bound there, as a version: later words to the agent are newer.
 	boundSince map[string]l2gw.Version
 
@@ -87,6 +89,7 @@ func newState() state {
 		networks:     map[string]*network{},
 		databases:    map[string]*database{},
 		reporting:    map[string][]string{},
+		binding:      map[string]map[*database]bool{},
 		nodes:        map[netip.Addr]int{},
 		holders:      map[netip.Addr]string{},
 		leading:      true,
@@ -112,6 +115,7 @@ func (s *state) database(name string) *database {
 			holds:          map[string]*hold{},
 			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
 			bound:          map[string]int{},
+			binding:        s.binding,
 			boundSince:     map[string]l2gw.Version{},
 			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
 			networkResults: map[string]fabric.NetworkResult{},
@@ -220,12 +224,30 @@ func (d *database) want(k l2gw.BindingKey, b *l2gw.Binding) {
 	if old, ok := d.wanted[k]; ok {
 		delete(d.wanted, k)
 		if d.bound[old.NetworkID]--; d.bound[old.NetworkID] == 0 {
-			delete(d.bound, old.NetworkID)
+			d.unbound(old.NetworkID)
 		}
 	}
-	if b != nil {
-		d.wanted[k] = *b
-		d.bound[b.NetworkID]++
+	if b == nil {
+		return
+	}
+	d.wanted[k] = *b
+	if d.bound[b.NetworkID]++; d.bound[b.NetworkID] == 1 {
+		if d.binding[b.NetworkID] == nil {
+			d.binding[b.NetworkID] = map[*database]bool{}
+		}
+		d.binding[b.NetworkID][d] = true
+	}
+}
+
+// unbound takes in that a network is not bound there any more: its segment is of no use to the agent.
+func (d *database) unbound(network string) {
+	delete(d.bound, network)
+	delete(d.binding[network], d)
+	if len(d.binding[network]) == 0 {
+		delete(d.binding, network)
+	}
+	if d.feed != nil && d.feed.holds(network) {
+		d.feed.network(network).whole()
 	}
 }
 
