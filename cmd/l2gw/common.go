@@ -71,6 +71,7 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
 	if err != nil {
 		return err
 	}
+	files.Default("DEFAULT", "state_path", "/var/lib/neutron") // Neutron's own, which its files refer to without setting it
 	all := map[string]key{}
 	maps.Copy(all, commonKeys)
 	maps.Copy(all, keys)

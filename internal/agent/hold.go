@@ -536,13 +536,32 @@ func (h *holds) confirmed() bool {
 	return true
 }
 
-func (h *holds) reportWhole() l2gw.HeldRemoval {
-	r := l2gw.HeldRemoval{Since: h.unconfirmed, Reason: "no controller has confirmed yet what was read from disk"}
-	if !h.restored.IsZero() {
-		r.Since = h.restored
-		r.Reason = fmt.Sprintf("the servers' database is older than what was seen (intent revision %d, and it was %d): it may have been restored from a backup",
-			h.heard, h.highest)
+// of is what is held of one network, by itself or with the whole database. It is
+// quick, whatever else is held.
+func (h *holds) of(network string) (l2gw.HeldRemoval, bool) {
+	if n := h.networks[network]; n != nil {
+		return n.report(network), true
 	}
+	r, whole := h.whole[network]
+	if !whole || !h.wholeHeld() || h.released[network] {
+		return l2gw.HeldRemoval{}, false
+	}
+	since, reason := h.whyWhole()
+	return l2gw.HeldRemoval{NetworkID: network, Rows: r.Rows, Total: r.Total, Reason: reason, Since: since}, true
+}
+
+// whyWhole says since when and why the whole database is held.
+func (h *holds) whyWhole() (time.Time, string) {
+	if h.restored.IsZero() {
+		return h.unconfirmed, "no controller has confirmed yet what was read from disk"
+	}
+	return h.restored, fmt.Sprintf("the servers' database is older than what was seen (intent revision %d, and it was %d): it may have been restored from a backup",
+		h.heard, h.highest)
+}
+
+func (h *holds) reportWhole() l2gw.HeldRemoval {
+	var r l2gw.HeldRemoval
+	r.Since, r.Reason = h.whyWhole()
 	for id, w := range h.whole {
 		if !h.released[id] {
 			r.Rows += w.Rows

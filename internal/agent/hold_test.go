@@ -136,6 +136,9 @@ func TestALargeLossIsHeldUntilItIsReleasedAndTheNextOneIsHeldAnew(t *testing.T) 
 	expectEqual(t, "what went", map[string]int{"net-b": 10}, b.pass(everything))
 	want := []l2gw.HeldRemoval{{NetworkID: "net-a", Rows: 90, Total: 100, Reason: "90 of 100 rows would go at once", Since: b.now, Confirms: true}}
 	expectEqual(t, "held", want, b.h.list())
+	if of, ok := b.h.of("net-a"); !ok || of != want[0] {
+		t.Errorf("held of net-a: %+v", of)
+	}
 	if !b.h.unbinds("net-a") {
 		t.Error("a user could not unbind a port of the held network")
 	}
@@ -332,6 +335,11 @@ func TestAnOlderIntentHoldsEverythingUntilItIsReleased(t *testing.T) {
 	expectEqual(t, "what went", map[string]int{}, b.pass(everything))
 	why := "the servers' database is older than what was seen (intent revision 90, and it was 100): it may have been restored from a backup"
 	expectEqual(t, "held", []l2gw.HeldRemoval{{Rows: 98, Total: 103, Reason: why, Since: b.now}}, b.h.list())
+	of, _ := b.h.of("net-a")
+	expectEqual(t, "held of net-a", l2gw.HeldRemoval{NetworkID: "net-a", Rows: 95, Total: 100, Reason: why, Since: b.now}, of)
+	if r, ok := b.h.of("net-c"); ok {
+		t.Errorf("held of a network that loses nothing: %+v", r)
+	}
 
 	b.h.revision(101, b.now) // others have worked with the restored database meanwhile
 	expectEqual(t, "what went", map[string]int{}, b.pass(everything))

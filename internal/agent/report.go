@@ -190,13 +190,8 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 
 // heldOf says which removal of a network's rows is held, or "".
 func (d *database) heldOf(network string) string {
-	for _, h := range d.holds.list() {
-		if h.NetworkID == network {
-			return fmt.Sprintf("the removal of %d of %d rows is held: %s; `l2gw device release` lets it go", h.Rows, h.Total, h.Reason)
-		}
-	}
-	if w, whole := d.holds.whole[network]; whole && d.holds.wholeHeld() && !d.holds.released[network] {
-		return fmt.Sprintf("the removal of %d of %d rows is held: %s; `l2gw device release` lets it go", w.Rows, w.Total, d.holds.reportWhole().Reason)
+	if h, held := d.holds.of(network); held {
+		return fmt.Sprintf("the removal of %d of %d rows is held: %s; `l2gw device release` lets it go", h.Rows, h.Total, h.Reason)
 	}
 	return ""
 }
