@@ -34,8 +34,7 @@ var anything = rapid.MakeConfig{Types: map[reflect.Type]*rapid.Generator[any]{
 	reflect.TypeFor[[]l2gw.Host]():         hostLists.AsAny(),
 	reflect.TypeFor[[]l2gw.Learned]():      learnedLists.AsAny(),
 	reflect.TypeFor[[]LearnedKey]():        rapid.SliceOfNDistinct(rapid.Make[LearnedKey](), 0, 20, rapid.ID).AsAny(),
-	reflect.TypeFor[l2gw.PortBinding]():    rapid.Make[l2gw.PortBinding]().AsAny(),
-	reflect.TypeFor[l2gw.BindingKey]():     rapid.Make[l2gw.BindingKey]().AsAny(),
+	reflect.TypeFor[[]l2gw.DeviceState]():  devices.AsAny(),
 	reflect.TypeFor[map[string]l2gw.VNI](): rapid.MapOf(rapid.String(), vnis).AsAny(),
 }}
 
@@ -52,6 +51,11 @@ var (
 		}
 		return a
 	})
+	// Three levels of lists are a lot.
+	devices = rapid.SliceOfN(rapid.MakeCustom[l2gw.DeviceState](rapid.MakeConfig{Types: map[reflect.Type]*rapid.Generator[any]{
+		reflect.TypeFor[netip.Addr]():       addresses.AsAny(),
+		reflect.TypeFor[[]l2gw.PortState](): rapid.SliceOfN(rapid.Make[l2gw.PortState](), 0, 3).AsAny(),
+	}}), 0, 3)
 	times = rapid.Custom(func(t *rapid.T) time.Time {
 		return decodeTime(rapid.Int64().Draw(t, "nanoseconds"))
 	})

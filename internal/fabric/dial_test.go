@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"l2gw/internal/certs"
+	"l2gw/ovsdb"
 )
 
 const secret = "correct horse battery staple"
@@ -176,6 +177,38 @@ func rewrite(t testing.TB, a *Agents, text string) {
 	}
 	if err := os.Rename(next, a.path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The files of switches serve agents, too, with tokens in use and without.
+func TestTheTLSFilesOfSwitchesFitAgents(t *testing.T) {
+	dir := pki(t, "server", "rack7")
+	files := func(name string) ovsdb.TLSFiles {
+		return ovsdb.TLSFiles{
+			Certificate: filepath.Join(dir, name+"-cert.pem"), Key: filepath.Join(dir, name+"-key.pem"), CA: filepath.Join(dir, certs.CAFile),
+		}
+	}
+	client, err := files("rack7").Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := client.Clone()
+	bare.GetClientCertificate = nil
+	list := agentsFile(t, "agents:\n- {name: rack7, databases: []}\n- {name: lab, token_sha256: "+sha(secret)+", databases: []}\n")
+	for _, tokens := range []bool{false, true} {
+		server, err := files("server").Server()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t, HandlerOptions{Serve: echo(nil), Authenticate: list.Authenticate}, ServerTLS(server, tokens))
+		dial(t, DialerOptions{Server: s.address, TLS: client})
+		a, err := NewDialer(DialerOptions{Server: s.address, TLS: bare, Token: token(secret), Logger: quiet})(t.Context())
+		if _, refused := errors.AsType[*RefusedError](err); tokens != (err == nil) || tokens == refused {
+			t.Errorf("with tokens in use: %v, a token without a certificate: %v", tokens, err)
+		}
+		if err == nil {
+			a.Close()
+		}
 	}
 }
 

@@ -4,7 +4,9 @@
 // ([Bindings], [Segment], [SegmentDelta]) and what in it is ours ([Owned]); the
 // agent tells what it sees ([Observed], [Learned]) and how far it has come
 // ([Applied]). Both speak through a [Stream]; [Pipe] is the one that joins the
-// two halves of `l2gw standalone` in one process.
+// two halves of `l2gw standalone` in one process; [NewHandler] and [NewDialer] join
+// them over the network: one HTTP/2 stream per agent and server, with protobuf
+// messages (proto/l2gw/fabric/v1). [Agents] says who is let in.
 //
 // Guaranteed: messages of one stream arrive in order, each at most once, and a
 // sender waits while the receiver's buffer is full. A [Replica] takes messages

@@ -38,6 +38,8 @@ type HandlerOptions struct {
 
 // NewHandler returns what serves agents, and the path where it must be. HTTP/2
 // is needed: see [NewServer]. When the http.Server shuts down, all streams end.
+// Whoever wraps the http.ResponseWriter on the way must give it an Unwrap
+// (http.ResponseController), without which a stream cannot be closed from here.
 func NewHandler(o HandlerOptions) (path string, h http.Handler) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,9 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"l2gw/internal/certs"
 	pb "l2gw/internal/fabric/fabricpb"
@@ -195,14 +195,13 @@ func TestMessagesGoBothWaysOverTLSAndPlaintext(t *testing.T) {
 	}
 }
 
-func TestALargeSegmentArrivesWholeAndIsOvertaken(t *testing.T) {
+func TestLargeSegmentsArriveWhole(t *testing.T) {
+	const large = 12
 	want := Segment{"tor1", manyHosts(100_000, 500)}
 	s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
-		// The agent reads nothing before the Renewal has been taken: it does not
-		// wait for the whole segment, of which the buffers take a part alone.
 		sent := make(chan error, 1)
 		go func() {
-			for range 20 {
+			for range large {
 				if err := s.Send(ctx, want); err != nil {
 					sent <- err
 					return
@@ -223,24 +222,68 @@ func TestALargeSegmentArrivesWholeAndIsOvertaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	segments, renewal := 0, -1
-	for segments < 20 {
+	for segments < large {
 		switch m := recv(t, a).(type) {
 		case Renewal:
 			renewal = segments
 		case Segment:
-			if segments++; segments == 1 || segments == 20 {
-				if diff := cmp.Diff(want, m, same); diff != "" {
-					t.Errorf("the segment (-sent +received):\n%.2000s", diff)
-				}
-			}
-			if m.Segment.HostSum != want.Segment.HostSum {
-				t.Error("the sum of the hosts is another")
+			segments++
+			got := m.Segment
+			if got.Digest() != want.Segment.Digest() || got.Version != want.Segment.Version || got.HostSum != got.SumHosts() {
+				t.Fatalf("segment %d is another", segments)
 			}
 		}
 	}
-	if renewal < 0 || renewal > 10 {
-		t.Errorf("the renewal came after %d segments of 20", renewal)
+	if renewal < 0 || renewal == large {
+		t.Errorf("the renewal came after %d segments of %d", renewal, large)
 	}
+}
+
+// tap is a call of which each message that is sent can be looked at.
+type tap struct {
+	frames chan *pb.FromServer
+	stop   chan struct{}
+}
+
+func (c *tap) Send(p *pb.FromServer) error {
+	select {
+	case c.frames <- p:
+		return nil
+	case <-c.stop:
+		return io.EOF
+	}
+}
+
+func (c *tap) Receive() (*pb.FromAgent, error) {
+	<-c.stop
+	return nil, io.EOF
+}
+
+func TestARenewalOvertakesWhatIsLarge(t *testing.T) {
+	big := Segment{"tor1", manyHosts(100_000, 10)}
+	synctest.Test(t, func(t *testing.T) {
+		c := &tap{make(chan *pb.FromServer), make(chan struct{})}
+		w := newWire(serverDialect, c, func(bool) { close(c.stop) }, func(err error) error { return err })
+		defer w.wait()
+		defer w.Close()
+		go func() { _ = w.Send(t.Context(), big) }()
+		first := (<-c.frames).GetPart()
+		if first == nil || first.GetLast() || len(first.GetData()) > partSize {
+			t.Fatalf("the first part has %d bytes and is the last: %v", len(first.GetData()), first.GetLast())
+		}
+		synctest.Wait() // the large one is under way
+		go func() { _ = w.Send(t.Context(), Renewal{Beat: 1}) }()
+		synctest.Wait()
+		for {
+			p := <-c.frames
+			if p.GetRenewal() != nil {
+				return
+			}
+			if p.GetPart().GetLast() {
+				t.Fatal("the renewal waits for all of it")
+			}
+		}
+	})
 }
 
 func TestPartsThatWereCutAreVoid(t *testing.T) {
@@ -493,6 +536,22 @@ func TestAPeerWithoutSenseLosesItsStream(t *testing.T) {
 	}
 	if _, err := a.Recv(t.Context()); !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), "no multiple of 6") {
 		t.Errorf("the agent's Recv = %v", err)
+	}
+}
+
+func TestATextThatIsNotUTF8EndsNoStream(t *testing.T) {
+	got := make(chan ToServer, 1)
+	s := serve(t, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {
+		m, err := s.Recv(ctx)
+		got <- m
+		return err
+	}}, nil)
+	a := dial(t, DialerOptions{Server: s.address})
+	if err := a.Send(t.Context(), Done{ID: 1, Error: "\xff"}); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := waitFor(t, "the message", got).(Done); !ok || m.Error != "\uFFFD" {
+		t.Errorf("the message is %+v", m)
 	}
 }
 
