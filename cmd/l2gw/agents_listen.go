@@ -61,16 +61,14 @@ func listenForAgents(ctx context.Context, o fabricOptions, ctl *controller.Contr
 	case secure && o.agents == "":
 		return nil, errors.New("--agents: with TLS, a file must say which agents may connect, and which databases each may have")
 	}
-	// Whoever is on this host may be an agent, if no list says otherwise.
-	authenticate := func(r *http.Request) (fabric.Peer, error) { return fabric.Peer{Address: r.RemoteAddr}, nil }
+	var agents *fabric.Agents // nil: whoever is on this host may be an agent
 	if o.agents != "" {
-		agents, err := fabric.LoadAgents(o.agents)
-		if err != nil {
+		if agents, err = fabric.LoadAgents(o.agents); err != nil {
 			return nil, fmt.Errorf("--agents: %w", err)
 		}
-		authenticate = agents.Authenticate
+		agents.Logger = log
 	}
-	path, handler := fabric.NewHandler(fabric.HandlerOptions{Serve: ctl.Serve, Authenticate: noted(authenticate, expiry), Logger: log})
+	path, handler := fabric.NewHandler(fabric.HandlerOptions{Serve: ctl.Serve, Authenticate: noted(agents.Authenticate, expiry), Logger: log})
 	mux := http.NewServeMux()
 	mux.Handle(path, handler)
 	l := &agentsListener{log: log, secure: secure}
@@ -155,8 +153,8 @@ func explainAgent(reason string, files ovsdb.TLSFiles) string {
 		hint = "if it should be, add that authority's certificate to --fabric-ca-cert (" + files.CA + ")"
 	case strings.Contains(reason, "expired at"), strings.Contains(reason, "not valid before"):
 		hint = "give the agent a new one, and look at the clocks of both"
-	case strings.Contains(reason, "does not look like a TLS handshake"):
-		hint = "it does not speak TLS: give the agent --fabric-ca-cert, and a certificate or a token"
+	case strings.Contains(reason, "does not look like a TLS handshake"), strings.Contains(reason, "HTTP request to an HTTPS server"):
+		hint = "an agent that does not speak TLS: give it --fabric-ca-cert, and a certificate or a token"
 	case strings.Contains(reason, "remote error"), strings.Contains(reason, "bad certificate"):
 		hint = "it does not take our certificate: its --fabric-ca-cert must have the authority that signed --fabric-certificate (" +
 			files.Certificate + "), and the certificate must have the name under which the agent knows this server"

@@ -93,7 +93,7 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream, peer
 	case !ok:
 		return errors.New("an agent's first message must be Hello")
 	case peer.Agent != "" && hello.Agent != peer.Agent:
-		return fmt.Errorf("an agent that may call itself %q says that it is %q", peer.Agent, hello.Agent)
+		return &fabric.RefusedError{Reason: fmt.Sprintf("an agent that may call itself %q says that it is %q; set its --host, or its entry in the list of agents", peer.Agent, hello.Agent)}
 	}
 	silence.Reset(fabric.Term)
 	l := newLink(hello, peer, stream, c.opts.Now())
