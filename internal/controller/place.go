@@ -114,15 +114,22 @@ func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
 		}
 		return moves[d]
 	}
+	have := s.whereabouts(keys)
 	for k := range keys {
 		b, wanted := s.bindings[k]
+		among := have[k]
 		var home []string
 		if wanted && !s.gone(b.NetworkID) {
-			home = s.home(k)
+			home = s.homeAmong(k, slices.Values(among))
+			for _, name := range home {
+				if d := s.databases[name]; !slices.Contains(among, d) {
+					among = append(among, d)
+				}
+			}
 		}
-		for name, d := range s.databases {
+		for _, d := range among {
 			old, had := d.wanted[k]
-			if !slices.Contains(home, name) {
+			if !slices.Contains(home, d.name) {
 				if had {
 					at(d).unset[k] = true
 				}
@@ -137,7 +144,11 @@ func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
 			if asked, ok := d.asked.Networks[b.NetworkID]; (!network || was != vni && vni != 0) && (!ok || asked != vni) {
 				at(d).more.Networks[b.NetworkID] = vni
 			}
-			if !place && d.asked.Bindings[k] != b.NetworkID {
+			asked, pending := d.asked.Bindings[k]
+			if pending && asked != b.NetworkID {
+				place = false // by the time that it is read, the record may be another
+			}
+			if !place && asked != b.NetworkID {
 				at(d).more.Bindings[k] = b.NetworkID
 			}
 			switch {
@@ -151,6 +162,36 @@ func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
 		}
 	}
 	return moves
+}
+
+// whereabouts are the databases on which each of the given bindings is wanted or
+// recorded as ours. It takes no longer than there are such bindings or keys on
+// each database, whichever are fewer.
+func (s *state) whereabouts(keys map[l2gw.BindingKey]bool) map[l2gw.BindingKey][]*database {
+	at := make(map[l2gw.BindingKey][]*database, len(keys))
+	for _, d := range s.databases {
+		if len(keys) < len(d.wanted)+len(d.owned.Bindings) {
+			for k := range keys {
+				_, wanted := d.wanted[k]
+				_, ours := d.owned.Bindings[k]
+				if wanted || ours {
+					at[k] = append(at[k], d)
+				}
+			}
+			continue
+		}
+		for k := range d.owned.Bindings {
+			if keys[k] {
+				at[k] = append(at[k], d)
+			}
+		}
+		for k := range d.wanted {
+			if _, ours := d.owned.Bindings[k]; !ours && keys[k] {
+				at[k] = append(at[k], d)
+			}
+		}
+	}
+	return at
 }
 
 // move takes in what changes on one database, and returns the networks that it concerns.

@@ -72,10 +72,16 @@ func TestWhatIsRecordedIsDecidedAnew(t *testing.T) {
 		change func(w *world)
 		want   map[l2gw.BindingKey]string
 	}{
-		"nothing changes":               {func(*world) {}, map[l2gw.BindingKey]string{eth1: "a"}},
-		"it is unbound":                 {func(w *world) { w.bind(eth1, "") }, map[l2gw.BindingKey]string{}},
-		"another network":               {func(w *world) { w.bind(eth1, ""); w.bind(eth1, "bb") }, map[l2gw.BindingKey]string{eth1: "bb"}},
-		"it is lost":                    {func(w *world) { w.networks["a"] = nil; w.tell(true, "bb") }, map[l2gw.BindingKey]string{}},
+		"nothing changes": {func(*world) {}, map[l2gw.BindingKey]string{eth1: "a"}},
+		"it is unbound":   {func(w *world) { w.bind(eth1, "") }, map[l2gw.BindingKey]string{}},
+		"another network": {func(w *world) { w.bind(eth1, ""); w.bind(eth1, "bb") }, map[l2gw.BindingKey]string{eth1: "bb"}},
+		"it is lost":      {func(w *world) { w.networks["a"] = nil; w.tell(true, "bb") }, map[l2gw.BindingKey]string{}},
+		"another network and back": {func(w *world) {
+			w.write()
+			for _, network := range []string{"", "bb", "", "a"} {
+				w.bind(eth1, network)
+			}
+		}, map[l2gw.BindingKey]string{eth1: "a"}},
 		"it is unbound and bound again": {func(w *world) { w.bind(eth1, ""); w.bind(eth1, "a") }, map[l2gw.BindingKey]string{eth1: "a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,8 +92,20 @@ func TestWhatIsRecordedIsDecidedAnew(t *testing.T) {
 			if got := w.bound(); len(got) > 0 {
 				t.Fatalf("bound before it is recorded: %v", got)
 			}
+			covered := func() {
+				t.Helper()
+				for k, id := range w.bound() {
+					if got := w.store.owned["db1"].Bindings[k]; got != id {
+						t.Errorf("bound to %q and recorded as %q", id, got)
+					}
+				}
+			}
 			row.change(w)
+			covered()
+			w.c.writer.write(t.Context())
+			covered() // also while the news of it is under way
 			w.write()
+			covered()
 			if diff := cmp.Diff(row.want, w.bound()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

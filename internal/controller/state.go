@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -180,15 +181,18 @@ func (s *state) gone(network string) bool {
 // reports the device. While nobody does, it is where the binding has been
 // before: a switch that is away, or has lost its database, keeps what it had.
 // If several databases report the device, only those that had it before keep it.
-func (s *state) home(k l2gw.BindingKey) []string {
+func (s *state) home(k l2gw.BindingKey) []string { return s.homeAmong(k, maps.Values(s.databases)) }
+
+// homeAmong is home for who knows on which databases the binding may be recorded as ours.
+func (s *state) homeAmong(k l2gw.BindingKey, databases iter.Seq[*database]) []string {
 	reporting := s.reporting[k.Device]
 	if len(reporting) == 1 {
 		return reporting
 	}
 	var had []string
-	for name, d := range s.databases {
-		if _, ok := d.owned.Bindings[k]; ok && (len(reporting) == 0 || slices.Contains(reporting, name)) {
-			had = append(had, name)
+	for d := range databases {
+		if _, ok := d.owned.Bindings[k]; ok && (len(reporting) == 0 || slices.Contains(reporting, d.name)) {
+			had = append(had, d.name)
 		}
 	}
 	slices.Sort(had)
