@@ -5,6 +5,11 @@
 // All changes of its state are made by one goroutine ([Controller.Run]); readers
 // (the API, the feeds) see the state between two events, never within one.
 //
+// That goroutine never waits for SQL. Intent is read by another, what is to be
+// kept is written by a third, and what they come to arrives as events. While SQL
+// is away, what switches and inventory tell goes on to the agents, what users
+// took away before is removed, and what would have to be recorded first waits.
+//
 // Guaranteed: what is fed to an agent as ours has been recorded as ours before
 // (Store.Own), and is disowned only when the agent confirmed that it is gone.
 // What is not known (a network that the inventory has not told of, a device that

@@ -224,6 +224,16 @@ func (s *state) move(d *database, m *move) (networks map[string]bool) {
 	return networks
 }
 
+// awaits reports whether a binding waits until the store has recorded it.
+func (d *database) awaits(b l2gw.Binding) bool {
+	if _, here := d.wanted[b.BindingKey]; here {
+		return false
+	}
+	_, network := d.asked.Networks[b.NetworkID]
+	_, place := d.asked.Bindings[b.BindingKey]
+	return network || place
+}
+
 // tellOwned has the agent told anew what is ours.
 func (d *database) tellOwned() {
 	if d.feed != nil {

@@ -92,6 +92,9 @@ func TestWhatIsRecordedIsDecidedAnew(t *testing.T) {
 			if got := w.bound(); len(got) > 0 {
 				t.Fatalf("bound before it is recorded: %v", got)
 			}
+			if status, reason, _ := w.c.Connection("c-a"); status != l2gw.StatusBuild || !strings.Contains(reason, "the SQL database has yet to record it") {
+				t.Errorf("status %s: %s", status, reason)
+			}
 			covered := func() {
 				t.Helper()
 				for k, id := range w.bound() {

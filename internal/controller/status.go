@@ -38,6 +38,9 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 		if n := s.networks[b.NetworkID]; n == nil || n.base == nil {
 			return l2gw.StatusBuild, "the inventory has not told of network " + b.NetworkID + s.because()
 		}
+		if d.awaits(b) {
+			return l2gw.StatusBuild, "the SQL database has yet to record it"
+		}
 		reason := "the switch has not confirmed it yet"
 		if d.observed.Error != "" {
 			reason += ": " + d.observed.Error
