@@ -29,6 +29,7 @@ type serverOptions struct {
 	database  string // URL
 	inventory string // file
 	name      string // of this server, as agents and people see it
+	alone     bool   // there are no agents but the one in this process
 }
 
 // server is the API and the controller over a store and an inventory.
@@ -62,7 +63,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
-	s.controller = controller.New(controller.Options{Store: s.store, Inventory: source, Server: o.name, Logger: log, Lease: controller.LeaseOptions{Holder: s.id}})
+	s.controller = controller.New(controller.Options{Store: s.store, Inventory: source, Server: o.name, Logger: log, Lease: controller.LeaseOptions{Holder: s.id, Alone: o.alone}})
 	s.figures.Controller(s.controller.Figures)
 	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{

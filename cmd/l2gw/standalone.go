@@ -63,7 +63,7 @@ func (s *standalone) run(ctx context.Context) error {
 		return err
 	}
 	defer state.close()
-	s.server.command, s.server.name = "standalone", hostName("standalone")
+	s.server.command, s.server.name, s.server.alone = "standalone", hostName("standalone"), true
 	if s.server.database == "" {
 		s.server.database = "sqlite:///" + state.file("l2gw.db")
 	}
