@@ -157,17 +157,16 @@ func heldNetworks(held []l2gw.HeldRemoval) []string {
 	return out
 }
 
-// heldReason is what is held, in words.
+// heldReason sums up what is held; the attribute held has it one by one.
 func heldReason(held []l2gw.HeldRemoval) string {
-	parts := make([]string, len(held))
-	for i, h := range held {
-		of := "of the database"
-		if h.NetworkID != "" {
-			of = "of network " + h.NetworkID
-		}
-		parts[i] = fmt.Sprintf("the removal of %d of %d rows %s is held: %s", h.Rows, h.Total, of, h.Reason)
+	rows, first := 0, held[0].Reason
+	for _, h := range held {
+		rows += h.Rows
 	}
-	return strings.Join(parts, "; ")
+	if len(held) > 1 {
+		first += fmt.Sprintf(" (and %d more)", len(held)-1)
+	}
+	return fmt.Sprintf("the removal of %d rows is held: %s", rows, first)
 }
 
 func showPorts(ports []l2gw.PortState) []object {

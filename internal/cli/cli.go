@@ -71,9 +71,12 @@ func (a *app) commands() []*cobra.Command {
 			a.connectionCreate("create GATEWAY NETWORK"), a.connectionList("list"),
 			a.connectionShow("show CONNECTION"), a.connectionDelete("delete CONNECTION..."),
 		),
-		group("device", "See the switches and what they hold",
+		group("device", "See the switches and what they hold, and what is done with them",
 			a.deviceList("list"), a.deviceShow("show DEVICE"), a.deviceMACs("macs DEVICE"),
+			a.deviceRelease("release DEVICE"), a.deviceResync("resync DEVICE"),
+			a.deviceMode("pause DEVICE...", modePaused), a.deviceMode("observe DEVICE...", modeObserve), a.deviceMode("resume DEVICE...", modeRun),
 		),
+		group("agent", "See the agents", a.agentList("list"), a.agentShow("show AGENT")),
 		a.status("status"), a.validate("validate [DEVICE...]"),
 	}
 }
@@ -90,6 +93,24 @@ func NewNeutronCommand(env Environment) *cobra.Command {
 		a.connectionShow("l2-gateway-connection-show CONNECTION"), a.connectionDelete("l2-gateway-connection-delete CONNECTION..."),
 	)
 	return root
+}
+
+// Join adds a command to root. If root has a group of its name, as the agent that
+// runs has the name of the agents that are listed, the commands of the group go
+// below it: the name alone, or with options, is the command itself.
+func Join(root, c *cobra.Command) {
+	for _, old := range root.Commands() {
+		if old.Name() != c.Name() {
+			continue
+		}
+		root.RemoveCommand(old)
+		for _, sub := range old.Commands() {
+			old.RemoveCommand(sub)
+			sub.PersistentPreRunE = old.PersistentPreRunE
+			c.AddCommand(sub)
+		}
+	}
+	root.AddCommand(c)
 }
 
 // Run runs a command line and returns the exit code. Errors are told on

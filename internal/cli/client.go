@@ -77,6 +77,33 @@ type (
 		Losses       []string       `json:"losses"`
 		Ports        []switchPort   `json:"ports"`
 		Rows         map[string]int `json:"rows"`
+		Writer       bool           `json:"writer"`
+		Lock         string         `json:"lock"`
+		Mode         string         `json:"mode"`
+		Held         []heldRemoval  `json:"held"`
+	}
+	heldRemoval struct {
+		NetworkID string     `json:"network_id"`
+		Rows      int        `json:"rows"`
+		Total     int        `json:"total"`
+		Reason    string     `json:"reason"`
+		Since     *time.Time `json:"since"`
+		Confirms  bool       `json:"confirms"`
+	}
+	agent struct {
+		Name      string          `json:"name"`
+		Host      string          `json:"host"`
+		Version   string          `json:"version"`
+		Alive     bool            `json:"alive"`
+		Address   string          `json:"address"`
+		Since     *time.Time      `json:"since"`
+		Databases []agentDatabase `json:"databases"`
+	}
+	agentDatabase struct {
+		Name      string `json:"name"`
+		Connected bool   `json:"connected"`
+		Writer    bool   `json:"writer"`
+		Refused   string `json:"refused"`
 	}
 	switchPort struct {
 		Name     string   `json:"name"`

@@ -27,6 +27,43 @@ var deviceColumns = []column[switchState]{
 	{name: "Faults", value: func(d switchState) any { return joined(d.Faults) }, long: true},
 	{name: "Losses", value: func(d switchState) any { return cell{strings.Join(d.Losses, "\n"), texts(d.Losses)} }, long: true},
 	{name: "Rows", value: func(d switchState) any { return showCounts(d.Rows) }, long: true},
+	{name: "Writer", value: func(d switchState) any { return d.Writer }, long: true},
+	{name: "Lock", value: func(d switchState) any { return d.Lock }, long: true},
+	{name: "Mode", value: func(d switchState) any { return d.Mode }, long: true},
+	{name: "Held", value: func(d switchState) any { return showHeld(d.Held) }, long: true},
+}
+
+func showHeld(held []heldRemoval) cell {
+	lines := make([]string, len(held))
+	value := make(list, len(held))
+	for i, h := range held {
+		lines[i] = h.text()
+		value[i] = dict{
+			{"network_id", h.NetworkID},
+			{"rows", h.Rows},
+			{"total", h.Total},
+			{"reason", h.Reason},
+			{"since", showTime(h.Since)},
+			{"confirms", h.Confirms},
+		}
+	}
+	return cell{strings.Join(lines, "\n"), value}
+}
+
+// text is what is held, on one line.
+func (h heldRemoval) text() string {
+	text := fmt.Sprintf("%d of %d rows", h.Rows, h.Total)
+	if h.NetworkID != "" {
+		text += " of network " + h.NetworkID
+	}
+	text += ": " + h.Reason
+	if h.Since != nil {
+		text += ", since " + h.Since.UTC().Format(time.RFC3339)
+	}
+	if h.Confirms {
+		text += ", until a second look at the inventory"
+	}
+	return text
 }
 
 func showTime(t *time.Time) any {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { _ = st.Close() })
 			sw := &switches{store: st, asked: map[string]int{}}
 			server := httptest.NewServer(api.New(api.Options{
-				Store: st, Status: sw, Networks: sw, Devices: sw, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+				Store: st, Status: sw, Networks: sw, Devices: sw, Agents: sw, Commands: sw, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			}))
 			env.Defer(server.Close)
 			env.Setenv("OS_ENDPOINT", server.URL)
@@ -91,6 +92,9 @@ func keep(ts *testscript.TestScript, _ bool, args []string) {
 // switch differs|cannot|agrees: what a comparison of database rack1 finds.
 // switch down|up: whether the inventory is known.
 // switch broken|whole: whether the inventory that is known can still be read.
+// switch lost: the inventory lost much; its removal from database rack1 is held.
+// switch alone: the agent on host2 goes.
+// switch standby: the server is not the controller any more.
 func change(ts *testscript.TestScript, _ bool, args []string) {
 	sw := ts.Value("switches").(*switches)
 	sw.mu.Lock()
@@ -113,6 +117,21 @@ func change(ts *testscript.TestScript, _ bool, args []string) {
 		sw.broken = "inventory.yaml:3: vni \"many\" is not a number"
 	case "whole":
 		sw.broken = ""
+	case "lost":
+		sw.held = []l2gw.HeldRemoval{
+			{
+				NetworkID: scriptNetworks[0].ID, Rows: 31, Total: 40, Reason: "the inventory does not have these hosts any more",
+				Since: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC), Confirms: true,
+			},
+			{NetworkID: "gone-network", Rows: 12, Total: 12, Reason: "the inventory does not have the network any more"},
+		}
+	case "alone":
+		sw.alone = true
+	case "standby":
+		sw.refusal = &l2gw.Error{
+			Code: l2gw.Unavailable, Type: "ServiceUnavailable",
+			Message: "this server is not the controller; server b is: ask that one. Try again later.",
+		}
 	default:
 		ts.Fatalf("switch %s?", args[0])
 	}
@@ -128,6 +147,10 @@ type switches struct {
 	validation l2gw.Validation
 	down       bool
 	broken     string
+	mode       l2gw.Mode
+	held       []l2gw.HeldRemoval
+	alone      bool
+	refusal    error // of commands
 }
 
 var scriptNetworks = []l2gw.Network{
@@ -197,8 +220,11 @@ func (s *switches) Databases() []l2gw.DatabaseState {
 			eth1.Bindings = append(eth1.Bindings, l2gw.PortBinding{VLAN: b.VLAN, LogicalSwitch: b.NetworkID, Ours: true})
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return []l2gw.DatabaseState{
 		{
+			Writer: s.mode == l2gw.ModeRun, Lock: l2gw.LockingHeld, Mode: s.mode, Held: slices.Clone(s.held),
 			Name: "rack1", Agent: "host1", Connected: true, InSync: true, Schema: "1.7.0",
 			SyncedAt: time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC),
 			Losses:   []string{"no replication_mode: broadcasts go to service nodes"},
@@ -229,4 +255,51 @@ func (s *switches) Validate(_ context.Context, device string) (l2gw.Validation, 
 	v := s.validation
 	v.Device, v.Database = device, "rack1"
 	return v, nil
+}
+
+func (s *switches) Agents() []l2gw.AgentState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
+	return []l2gw.AgentState{
+		{
+			Name: "host1", Version: "1.0", Address: "192.0.2.7:40000", Connected: true, Since: since,
+			Databases: []l2gw.AgentDatabase{{Name: "rack1", Connected: true, Writer: true}, {Name: "rack2"}},
+		},
+		{Name: "host2", Version: "1.0", Address: "192.0.2.8:40000", Connected: !s.alone, Since: since, Databases: []l2gw.AgentDatabase{{Name: "rack1", Connected: !s.alone}}},
+	}
+}
+
+// known is the start of each command.
+func (s *switches) known(name string) error {
+	if !slices.Contains([]string{"ps1", "ps2", "rack1", "rack2"}, name) {
+		return l2gw.DeviceNotFound(name)
+	}
+	return s.refusal
+}
+
+func (s *switches) SetMode(_ context.Context, name string, mode l2gw.Mode) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.known(name)
+	if err == nil {
+		s.mode = mode
+	}
+	return err
+}
+
+func (s *switches) Release(_ context.Context, name, networkID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.known(name)
+	if err == nil {
+		s.held = slices.DeleteFunc(slices.Clone(s.held), func(h l2gw.HeldRemoval) bool { return networkID == "" || h.NetworkID == networkID })
+	}
+	return err
+}
+
+func (s *switches) Resync(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known(name)
 }

@@ -39,6 +39,10 @@ func (a *app) status(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			agents, err := a.agents(ctx)
+			if err != nil {
+				return err
+			}
 			gateways, err := fetch[gateway](ctx, a, "/l2-gateways", "l2_gateways", nil)
 			if err != nil {
 				return err
@@ -47,7 +51,7 @@ func (a *app) status(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := troubles(inventory, devices, gateways, connections)
+			found := troubles(inventory, agents, devices, gateways, connections)
 			if len(found) > 0 || f.format != "table" {
 				return printList(a.env.Out, &f, found, troubleColumns)
 			}
@@ -59,9 +63,9 @@ func (a *app) status(use string) *cobra.Command {
 	return c
 }
 
-// troubles names causes before effects: the inventory, devices, the connections
-// and their bindings, then the gateways.
-func troubles(inventory inventory, devices []switchState, gateways []gateway, connections []connection) []trouble {
+// troubles names causes before effects: the inventory, agents that are gone,
+// devices, removals that are held, the connections and their bindings, then the gateways.
+func troubles(inventory inventory, agents []agent, devices []switchState, gateways []gateway, connections []connection) []trouble {
 	var found []trouble
 	note := func(kind, id, name, status, reason string) {
 		if status != active {
@@ -69,8 +73,18 @@ func troubles(inventory inventory, devices []switchState, gateways []gateway, co
 		}
 	}
 	note("inventory", "", "", inventory.status(), inventory.trouble())
+	for _, x := range agents {
+		note("agent", "", x.Name, x.status(), x.trouble())
+	}
+	told := map[string]bool{} // databases: what is held there is held once, not for each switch
 	for _, d := range devices {
 		note("device", d.Database, cmp.Or(d.Name, "(none seen)"), d.Status, d.StatusReason)
+		for _, h := range d.Held {
+			if !told[d.Database] {
+				note("held removal", d.Database, h.NetworkID, "HELD", h.text())
+			}
+		}
+		told[d.Database] = true
 	}
 	for _, c := range connections {
 		note("connection", c.ID, "", c.Status, c.StatusReason)

@@ -1,0 +1,43 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"l2gw/internal/cli"
+
+	"github.com/spf13/cobra"
+)
+
+// The agent that runs and the agents that are listed share a name.
+func TestACommandThatRunsTakesInTheGroupOfItsName(t *testing.T) {
+	var out, errs bytes.Buffer
+	var ran []string
+	root := cli.NewCommand(cli.Environment{Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
+	agent := &cobra.Command{Use: "agent", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		servers, _ := c.Flags().GetString("servers")
+		ran = append(ran, servers)
+		return nil
+	}}
+	agent.Flags().String("servers", "", "")
+	cli.Join(root, agent)
+	other := &cobra.Command{Use: "serve", RunE: func(*cobra.Command, []string) error { ran = append(ran, "serve"); return nil }}
+	cli.Join(root, other)
+	for _, line := range [][]string{{"agent"}, {"agent", "--servers", "a:1"}, {"serve"}} {
+		if code := cli.Run(context.Background(), root, line); code != 0 {
+			t.Errorf("%q ended with %d: %s", line, code, &errs)
+		}
+	}
+	if len(ran) != 3 || ran[0] != "" || ran[1] != "a:1" || ran[2] != "serve" {
+		t.Errorf("ran %q", ran)
+	}
+	// The group's commands are there, and look at their options first.
+	if code := cli.Run(context.Background(), root, []string{"agent", "list", "--endpoint", "nonsense"}); code != 2 ||
+		!bytes.Contains(errs.Bytes(), []byte(`--endpoint "nonsense" is not a URL`)) {
+		t.Errorf("agent list ended with %d: %s", code, &errs)
+	}
+	if len(ran) != 3 {
+		t.Errorf("agent list ran the agent: %q", ran)
+	}
+}
