@@ -59,27 +59,34 @@ agents:
 	}{
 		{
 			"unknown authority", "agent-1", stranger.FabricArgs(),
-			[]string{"an agent is refused", "is no authority of ours", "--fabric-ca-cert"}, []string{"no stream with the server", "certificate"},
+			[]string{"an agent is refused", "is no authority of ours", "--fabric-ca-cert"},
+			[]string{"no stream with the server", "certificate"},
 		},
 		{
 			"expired", "agent-1", product.Files{Certificate: expired.CertFile, Key: expired.KeyFile, CA: expired.CAFile}.FabricArgs(),
-			[]string{"an agent is refused", `CN \"expired\"`, "expired at"}, []string{"no stream with the server", "certificate"},
+			[]string{"an agent is refused", `CN \"expired\"`, "expired at"},
+			[]string{"no stream with the server", "certificate"},
 		},
 		{
 			"another's name", "agent-1", second,
-			[]string{"an agent is refused", "agent-1", "agent-2"}, []string{"no stream with the server", "refused", "agent-2"},
+			[]string{"an agent is refused", "agent-1", "agent-2"},
+			[]string{"no stream with the server", "refused", "agent-2"},
 		},
 		{
 			"not on the list", "nobody", c.PKI.Issue("nobody").FabricArgs(),
-			[]string{"an agent is refused", "nobody"}, []string{"no stream with the server", "refused", "nobody"},
+			[]string{"an agent is refused", "nobody"},
+			[]string{"no stream with the server", "refused", "nobody"},
 		},
 		{
-			"wrong token", "lab", []string{caOnly, "--token-file=" + wrong},
-			[]string{"an agent is refused", "token"}, []string{"no stream with the server", "refused", "token"},
+			"wrong token", "lab",
+			[]string{caOnly, "--token-file=" + wrong},
+			[]string{"an agent is refused", "token"},
+			[]string{"no stream with the server", "refused", "token"},
 		},
 		{
 			"a database that it may not have", "agent-2", second,
-			[]string{"an agent is refused a database", "agent-2", "theirs"}, []string{"theirs", "agent-2"},
+			[]string{"an agent is refused a database", "agent-2", "theirs"},
+			[]string{"theirs", "agent-2"},
 		},
 	} {
 		t.Run(a.why, func(t *testing.T) {
