@@ -45,7 +45,9 @@ func command(name string) *cobra.Command {
 		root = cli.NewOpenStackCommand(env)
 	default:
 		root = cli.NewCommand(env)
-		root.AddCommand(newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts())
+		for _, c := range []*cobra.Command{newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts()} {
+			cli.Join(root, c)
+		}
 	}
 	root.Version = version
 	return root
