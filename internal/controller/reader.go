@@ -11,6 +11,9 @@ import (
 // The intent is read by a goroutine of its own, so that the controller's never
 // waits for SQL. It posts what it read in the order in which it read it.
 
+// readTimeout bounds one attempt to read the intent.
+const readTimeout = 30 * time.Second
+
 // intent is what was read at once.
 type intent struct {
 	revision int64
@@ -68,30 +71,27 @@ func (c *Controller) refreshIntent(ctx context.Context) error {
 
 // readIntent reads what users changed since the last time, and posts it.
 func (c *Controller) readIntent(ctx context.Context) error {
-	since := c.reading.since
-	if since > 0 {
-		rev, changes, complete, err := c.opts.Store.Changes(ctx, since)
-		switch {
-		case err != nil:
-			return err
-		case complete && rev == since:
-			return nil
-		case complete:
-			c.deliver(ctx, intent{revision: rev, changes: changes})
-			return nil
-		}
-	}
-	rev, all, err := c.opts.Store.Bindings(ctx)
-	if err != nil {
+	in, news, err := c.fetchIntent(ctx, c.reading.since)
+	if err != nil || !news {
 		return err
 	}
-	c.deliver(ctx, intent{revision: rev, all: all, whole: true})
+	c.reading.since = in.revision
+	c.post(ctx, func(ctx context.Context) { c.takeIntent(ctx, in) })
 	return nil
 }
 
-func (c *Controller) deliver(ctx context.Context, in intent) {
-	c.reading.since = in.revision
-	c.post(ctx, func(ctx context.Context) { c.takeIntent(ctx, in) })
+// fetchIntent reads what changed since a revision, or all if that is not known.
+func (c *Controller) fetchIntent(ctx context.Context, since int64) (in intent, news bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if since > 0 {
+		rev, changes, complete, err := c.opts.Store.Changes(ctx, since)
+		if err != nil || complete {
+			return intent{revision: rev, changes: changes}, rev != since, err
+		}
+	}
+	rev, all, err := c.opts.Store.Bindings(ctx)
+	return intent{revision: rev, all: all, whole: true}, true, err
 }
 
 // takeIntent takes in what was read.
