@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"l2gw"
 	"l2gw/internal/cow"
@@ -146,6 +147,214 @@ func TestOlderWordsChangeNothing(t *testing.T) {
 	if len(r.Bindings) != 0 || !hosts(r.Segments["net"].Hosts)[5] || len(r.Owned.Networks) != 1 {
 		t.Errorf("the replica holds %+v", r)
 	}
+}
+
+// A network that is still bound on other databases keeps its segment, and its version.
+func TestANetworkThatIsBoundAgainComesWithTheVersionThatItHas(t *testing.T) {
+	r := told(t)
+	r.Apply(SegmentGone{"db", "net", v(20)})
+	if r.Segments["net"] != nil {
+		t.Error("the segment is not forgotten")
+	}
+	if e := r.Apply(Segment{"db", segment(15, 1)}); len(e.Networks) != 1 || r.Segments["net"] == nil {
+		t.Errorf("the segment was not taken: %+v", e)
+	}
+}
+
+func epoch2(counter uint64) l2gw.Version { return l2gw.Version{Epoch: 2, Counter: counter} }
+
+func TestAnOlderControllerIsNotHeard(t *testing.T) {
+	r := told(t)
+	r.Apply(SnapshotBegin{"db", epoch2(1)})
+	other := segment(99, 7)
+	for _, m := range []ToAgent{
+		Segment{"db", other},
+		SegmentUnknown{"db", "net", v(99)},
+		SegmentGone{"db", "net", v(99)},
+		Bindings{Database: "db", Version: v(99), Unset: []Unbound{{BindingKey: place}}},
+		Owned{Database: "db", Version: v(99)},
+		SegmentDelta{Database: "db", NetworkID: "net", From: v(9), To: v(99)},
+		SnapshotBegin{"db", v(99)},
+		SameBindings{"db", v(99), 0},
+		SnapshotEnd{Database: "db", Version: v(99)},
+	} {
+		if e := r.Apply(m); !cmp.Equal(e, Effect{}) {
+			t.Errorf("%T: %+v", m, e)
+		}
+	}
+	if len(r.Bindings) != 1 || len(r.Owned.Networks) != 1 || r.Segments["net"].Hosts.Len() != 2 {
+		t.Errorf("the replica holds %+v", r)
+	}
+	if e := r.Apply(SnapshotEnd{Database: "db", Version: epoch2(1)}); !e.All || len(r.Bindings) != 0 || len(r.Segments) != 0 {
+		t.Errorf("the newer snapshot: %+v, %+v", e, r)
+	}
+}
+
+func TestANewControllerBeginsWithASnapshot(t *testing.T) {
+	r := told(t)
+	late := Bindings{Database: "db", Version: epoch2(5), Unset: []Unbound{{BindingKey: place}}}
+	if e := r.Apply(late); !e.AskAll || len(r.Bindings) != 1 {
+		t.Errorf("half the words of a new controller: %+v", e)
+	}
+	if e := r.Apply(late); !cmp.Equal(e, Effect{}) {
+		t.Errorf("it is asked again and again: %+v", e)
+	}
+	r.Apply(SnapshotBegin{"db", epoch2(6)})
+	if e := r.Apply(SnapshotEnd{Database: "db", Version: epoch2(6)}); !e.All {
+		t.Errorf("the snapshot was not taken: %+v", e)
+	}
+}
+
+func TestASnapshotOlderThanTheLastIsIgnored(t *testing.T) {
+	r := told(t)
+	r.Apply(SnapshotBegin{"db", v(8)})
+	if e := r.Apply(SnapshotEnd{Database: "db", Version: v(8)}); e.All || len(r.Bindings) != 1 {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestWhatIsTheSameNeedNotBeSaidAgain(t *testing.T) {
+	r := told(t)
+	h := r.Holding("db")
+	snapshot := func(counter uint64, messages ...ToAgent) (effects []Effect, end Effect) {
+		t.Helper()
+		r.Apply(SnapshotBegin{"db", v(counter)})
+		for _, m := range messages {
+			effects = append(effects, r.Apply(m))
+		}
+		return effects, r.Apply(SnapshotEnd{Database: "db", Version: v(counter), Revision: 17})
+	}
+	_, end := snapshot(20, SameNetwork{"db", "net", v(19), h.Networks["net"]}, SameBindings{"db", v(20), h.Bindings})
+	if !end.All || len(r.Bindings) != 1 || len(r.ByNetwork["net"]) != 1 || r.Revision != 17 {
+		t.Errorf("%+v: %+v", end, r)
+	}
+	if s := r.Segments["net"]; s.Hosts.Len() != 2 || s.Version != v(19) {
+		t.Errorf("the segment is %+v", s)
+	}
+	if diff := cmp.Diff(h.Networks, r.Holding("db").Networks); diff != "" {
+		t.Error(diff)
+	}
+	// A delta goes on from the version that the snapshot gave.
+	if e := r.Apply(SegmentDelta{Database: "db", NetworkID: "net", From: v(19), To: v(21), VNI: 5001}); e.Ask != "" {
+		t.Errorf("%+v", e)
+	}
+	// A network that has changed since is asked for, and unknown until it comes.
+	effects, end := snapshot(30, SameNetwork{"db", "net", v(29), h.Networks["net"] + 1}, SameBindings{"db", v(30), h.Bindings})
+	if effects[0].Ask != "net" || !end.All || r.Segments["net"] != nil || len(r.Bindings) != 1 {
+		t.Errorf("%+v, %+v: %+v", effects, end, r)
+	}
+	// Without the bindings, a snapshot is worth nothing.
+	_, end = snapshot(40, SameBindings{"db", v(40), h.Bindings + 1})
+	if end.All || !end.AskAll || len(r.Bindings) != 1 {
+		t.Errorf("%+v: %+v", end, r)
+	}
+}
+
+func TestADeltaThatComesToOtherContentsIsRefused(t *testing.T) {
+	r := told(t)
+	want := segment(11, 2, 3)
+	want.HostSum = want.SumHosts()
+	d := SegmentDelta{
+		Database: "db", NetworkID: "net", From: v(9), To: v(11), VNI: 5001,
+		Set: []l2gw.Host{{MAC: l2gw.MAC{5: 3}}}, Removed: []l2gw.MAC{{5: 1}}, Digest: want.Digest() + 1,
+	}
+	if e := r.Apply(d); e.Ask != "net" || r.Segments["net"].Hosts.Len() != 2 || r.Segments["net"].Version != v(9) {
+		t.Errorf("%+v: %+v", e, r.Segments["net"])
+	}
+	d.Digest = want.Digest()
+	if e := r.Apply(d); e.Network != "net" || r.Segments["net"].HostSum != want.HostSum {
+		t.Errorf("%+v: %+v", e, r.Segments["net"])
+	}
+}
+
+func TestANetworkThatIsLostOrFoundIsLookedAt(t *testing.T) {
+	r := told(t)
+	owned := func(counter uint64, lost ...string) Effect {
+		return r.Apply(Owned{Database: "db", Version: v(counter), Owned: r.Owned, Lost: lost})
+	}
+	if e := owned(20, "a", "b"); len(e.Networks) != 2 || !r.Lost["a"] || !r.Lost["b"] {
+		t.Errorf("%+v", e)
+	}
+	if e := owned(21, "b", "c"); !slices.Contains(e.Networks, "a") || !slices.Contains(e.Networks, "c") || len(e.Networks) != 2 || r.Lost["a"] {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Whatever is said, what is kept up to date along the way is what one would
+// come to by looking at everything, and survives the way to the disk and back.
+func TestWhatAReplicaKeepsAlongTheWayIsRight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := NewReplica()
+		r.Apply(SnapshotBegin{"db", v(1)})
+		r.Apply(SnapshotEnd{Database: "db", Version: v(1)})
+		binding := rapid.Custom(func(t *rapid.T) l2gw.Binding {
+			return l2gw.Binding{
+				BindingKey: l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: l2gw.VLAN(rapid.IntRange(1, 4).Draw(t, "vlan"))},
+				NetworkID:  rapid.SampledFrom([]string{"a", "b"}).Draw(t, "network"), Revision: rapid.Int64Range(1, 3).Draw(t, "revision"),
+			}
+		})
+		mac := rapid.Map(rapid.ByteRange(1, 4), func(b byte) l2gw.MAC { return l2gw.MAC{5: b} })
+		host := rapid.Custom(func(t *rapid.T) l2gw.Host {
+			return l2gw.Host{MAC: mac.Draw(t, "mac"), VTEP: netip.AddrFrom4([4]byte{10, 0, 0, rapid.ByteRange(1, 2).Draw(t, "vtep")})}
+		})
+		for i := range rapid.IntRange(1, 20).Draw(t, "messages") {
+			version := v(uint64(i) + 2)
+			switch rapid.IntRange(0, 2).Draw(t, "kind") {
+			case 0:
+				m := Bindings{Database: "db", Version: version, Revision: int64(i), Set: rapid.SliceOfN(binding, 0, 4).Draw(t, "set")}
+				for _, b := range rapid.SliceOfN(binding, 0, 3).Draw(t, "unset") {
+					m.Unset = append(m.Unset, Unbound{BindingKey: b.BindingKey})
+				}
+				r.Apply(m)
+			case 1:
+				s := &l2gw.Segment{NetworkID: "a", Version: version}
+				for _, h := range rapid.SliceOfN(host, 0, 4).Draw(t, "hosts") {
+					s.Hosts = s.Hosts.Set(h.MAC, h)
+				}
+				r.Apply(Segment{"db", s})
+			case 2:
+				if s := r.Segments["a"]; s != nil {
+					r.Apply(SegmentDelta{
+						Database: "db", NetworkID: "a", From: s.Version, To: version,
+						Set: rapid.SliceOfN(host, 0, 3).Draw(t, "set"), Removed: rapid.SliceOfN(mac, 0, 3).Draw(t, "removed"),
+					})
+				}
+			}
+		}
+		var sum l2gw.Digest
+		by := map[string]map[l2gw.BindingKey]bool{}
+		for k, b := range r.Bindings {
+			sum += b.Digest()
+			if by[b.NetworkID] == nil {
+				by[b.NetworkID] = map[l2gw.BindingKey]bool{}
+			}
+			by[b.NetworkID][k] = true
+		}
+		h := r.Holding("db")
+		if h.Bindings != sum {
+			t.Errorf("the sum of the bindings is %x, want %x", h.Bindings, sum)
+		}
+		if len(by) != len(r.ByNetwork) {
+			t.Errorf("by network: %v, want %v", r.ByNetwork, by)
+		}
+		for id, keys := range r.ByNetwork {
+			if len(keys) != len(by[id]) || slices.ContainsFunc(keys, func(k l2gw.BindingKey) bool { return !by[id][k] }) {
+				t.Errorf("network %s: %v, want %v", id, keys, by[id])
+			}
+		}
+		for _, s := range r.Segments {
+			if s.HostSum != s.SumHosts() {
+				t.Errorf("network %s: the sum of the hosts is %x, want %x", s.NetworkID, s.HostSum, s.SumHosts())
+			}
+		}
+		back := NewReplica()
+		for m := range r.Messages() {
+			back.Apply(m)
+		}
+		if diff := cmp.Diff(h, back.Holding("db")); diff != "" || back.Seen() != r.Seen() {
+			t.Errorf("after the way to the disk and back (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestAPipeKeepsOrderAndMakesTheSenderWait(t *testing.T) {
