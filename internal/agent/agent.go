@@ -126,17 +126,27 @@ func (a *Agent) Run(ctx context.Context) error {
 			return err
 		}
 		defer d.close()
+		a.setting.Lock()
 		a.disk = d
+		a.setting.Unlock()
 		a.epoch.Store(d.readEpoch())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	a.setting.Lock()
+	a.mu.Lock()
+	all := slices.Collect(maps.Values(a.databases))
+	a.mu.Unlock()
+	for _, d := range all {
+		d.load(a.disk)
+	}
 	a.mu.Lock()
 	a.running = ctx
-	for _, d := range a.databases {
+	for _, d := range all {
 		d.start(ctx)
 	}
 	a.mu.Unlock()
+	a.setting.Unlock()
 	var links sync.WaitGroup
 	for _, l := range a.links {
 		links.Go(func() { l.run(ctx) })
@@ -147,7 +157,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.setting.Unlock()
 	a.mu.Lock()
 	a.running = nil
-	all := slices.Collect(maps.Values(a.databases))
+	all = slices.Collect(maps.Values(a.databases))
 	a.mu.Unlock()
 	for _, d := range all {
 		d.stop()
@@ -192,8 +202,15 @@ func (a *Agent) SetDatabases(options []DatabaseOptions) error {
 		d.stop()
 		if n := next[name]; n != nil {
 			n.inherit(d)
+		} else if a.disk != nil {
+			a.disk.forget(name)
 		}
 		a.log.Info("the switch database is let go of; what it holds stays", "database", name, "comes_back", next[name] != nil)
+	}
+	for name, d := range next {
+		if old[name] == nil {
+			d.load(a.disk)
+		}
 	}
 	a.mu.Lock()
 	a.databases = next

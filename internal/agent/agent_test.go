@@ -90,10 +90,10 @@ func start(t *testing.T, options DatabaseOptions) *lab {
 	return l
 }
 
+// next is a version that is newer than all before, of the highest epoch that
+// the agent knows.
 func (l *lab) next() l2gw.Version {
-	l.mu.Lock()
-	l.version.Epoch = max(1, l.welcome.Epoch)
-	l.mu.Unlock()
+	l.version.Epoch = max(1, l.agent.epoch.Load())
 	l.version.Counter++
 	return l.version
 }
@@ -112,15 +112,22 @@ func (l *lab) segment(n int) *l2gw.Segment {
 // snapshot tells all that the database must hold: the network on ps1/eth1 VLAN 100.
 func (l *lab) snapshot(hosts int) {
 	l.Helper()
+	l.tell(l.account(hosts, 0)...)
+}
+
+// account is what a snapshot is made of.
+func (l *lab) account(hosts int, revision int64) []fabric.ToAgent {
 	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1", VLAN: 100}
 	v := l.next()
-	l.tell(fabric.SnapshotBegin{Database: "tor", Version: v},
+	return []fabric.ToAgent{
+		fabric.SnapshotBegin{Database: "tor", Version: v},
 		fabric.Owned{Database: "tor", Version: v, Owned: l2gw.Ownership{
 			Networks: map[string]l2gw.VNI{network: 5001}, Bindings: map[l2gw.BindingKey]string{k: network},
 		}},
 		fabric.Segment{Database: "tor", Segment: l.segment(hosts)},
 		fabric.Bindings{Database: "tor", Version: v, Set: []l2gw.Binding{{BindingKey: k, NetworkID: network, Revision: 1}}},
-		fabric.SnapshotEnd{Database: "tor", Version: v})
+		fabric.SnapshotEnd{Database: "tor", Version: v, Revision: revision},
+	}
 }
 
 func (l *lab) rows() int {

@@ -17,6 +17,10 @@ import (
 // tick is how often what is only counted (rows per table) is reported.
 const tick = time.Second
 
+// snapshotPatience is how long a controller may take to begin to tell everything
+// before it is asked.
+const snapshotPatience = 10 * time.Second
+
 // database keeps one OVSDB database. All fields but inbox, client, reports and
 // measures belong to the goroutine of run.
 type database struct {
@@ -46,6 +50,17 @@ type database struct {
 	modeSince   time.Time // when an operator set it, or zero
 	holds       *holds
 	heldAt      uint64 // holds.changes that were reported
+	// What we wrote and the controller, whose intent went back, does not know as
+	// ours; orphaned grows with each change of it.
+	orphans  l2gw.Ownership
+	orphaned uint64
+	cutAt    time.Time // since when the replica waits for a snapshot, or was asked for one; or zero
+
+	scribe     *scribe // nil: nothing is remembered
+	kept       rememberedAt
+	keptAt     time.Time
+	replicaDue bool      // it is another than the one that was handed over
+	replicaAt  time.Time // none is handed over before
 
 	caps    vtep.Capabilities // what the switch of this session can do, with what it refused in it
 	session uint64            // that caps are of
@@ -75,11 +90,40 @@ type database struct {
 // changeBuffer is 1: the subscription merges what the run loop has no time for.
 const changeBuffer = 1
 
+// load begins with what the disk remembers.
+func (d *database) load(disk *disk) {
+	if disk == nil {
+		return
+	}
+	d.scribe = newScribe(disk, d.name, d.now)
+	state, _ := disk.readState(d.name)
+	d.recall(memory{state, disk.readReplica(d.name)})
+}
+
+// inherit begins with what is known to one that was stopped.
+func (d *database) inherit(old *database) {
+	if old.scribe != nil {
+		d.scribe = newScribe(old.scribe.disk, d.name, d.now)
+	}
+	d.recall(memory{old.remembered(), old.account()})
+}
+
 // start begins to keep the database.
 func (d *database) start(ctx context.Context) {
 	ctx, d.cancel = context.WithCancel(ctx)
 	d.ended.Go(func() { _ = d.client.Run(ctx) })
-	d.ended.Go(func() { d.run(ctx) })
+	done := func() {}
+	if d.scribe != nil {
+		var writing context.Context // it ends last
+		writing, done = context.WithCancel(context.WithoutCancel(ctx))
+		d.ended.Go(func() { d.scribe.run(writing) })
+	}
+	d.ended.Go(func() {
+		defer done()
+		d.run(ctx)
+		d.replicaAt, d.keptAt = time.Time{}, time.Time{}
+		d.remember()
+	})
 }
 
 // stop ends that and waits for the end. The lock goes with the session; the
@@ -121,6 +165,7 @@ func (d *database) run(ctx context.Context) {
 	defer retry.Stop()
 	for {
 		d.report()
+		d.remember()
 		retry.Reset(d.untilRetry())
 		select {
 		case <-ctx.Done():
@@ -134,6 +179,7 @@ func (d *database) run(ctx context.Context) {
 			d.dirty.all = true
 		case <-count.C:
 			d.told.countsDue = true
+			d.askAgain()
 		case <-retry.C:
 			d.retryDue()
 		}
@@ -157,7 +203,21 @@ func (d *database) drain() {
 	}
 	d.heard()
 	if lost {
-		d.replica.Cut()
+		d.cut()
+		d.ask("")
+	}
+}
+
+// cut takes in that words of the controller are missing.
+func (d *database) cut() {
+	d.replica.Cut()
+	d.staged, d.cutAt = nil, d.now()
+}
+
+// askAgain asks for the snapshot that should have begun long ago.
+func (d *database) askAgain() {
+	if !d.cutAt.IsZero() && d.staged == nil && d.now().Sub(d.cutAt) >= snapshotPatience {
+		d.cutAt = d.now()
 		d.ask("")
 	}
 }
@@ -174,16 +234,12 @@ func (d *database) ask(network string) {
 func (d *database) take(m fabric.ToAgent) {
 	switch m := m.(type) {
 	case cut:
-		d.replica.Cut()
-		d.staged = nil
+		d.cut()
 		return
 	case fabric.SnapshotBegin:
 		d.staged = map[string]bool{}
 	case fabric.Owned:
-		lost := make(map[string]bool, len(m.Lost))
-		for _, id := range m.Lost {
-			lost[id] = true
-		}
+		lost := setOf(m.Lost)
 		if d.staged != nil {
 			d.staged = lost
 		} else {
@@ -191,14 +247,15 @@ func (d *database) take(m fabric.ToAgent) {
 		}
 		d.seen, d.told.stateDue = nil, true // which bindings are ours may have changed
 	}
+	was := d.replica.Owned
 	e := d.replica.Apply(m)
 	if e.All {
-		d.lost, d.staged = d.staged, nil
+		d.lost, d.staged, d.cutAt = d.staged, nil, time.Time{}
 		clear(d.told.bindings)
 		d.dirty.all = true
 		d.told.learnedDue = true
 	}
-	d.noteRevision(m, e)
+	d.noteRevision(m, e, was)
 	for _, k := range e.Bindings {
 		// Whoever speaks of a binding wants to hear how it stands, be it as before.
 		delete(d.told.bindings, k)
@@ -213,26 +270,75 @@ func (d *database) take(m fabric.ToAgent) {
 	if e.Network != "" {
 		d.dirty.mac(e.Network, e.MACs...)
 	}
-	if _, owned := m.(fabric.Owned); owned && !e.All {
+	if _, owned := m.(fabric.Owned); owned && d.staged == nil {
 		d.reports.owned(d.replica.Owned)
+		d.noteOrphans(l2gw.Ownership{})
 	}
 	d.publishHolding(e)
+	switch m.(type) {
+	case fabric.Bindings, fabric.Owned, fabric.Segment, fabric.SegmentDelta, fabric.SegmentUnknown, fabric.SegmentGone, fabric.SnapshotEnd:
+		d.replicaDue = d.replicaDue || d.staged == nil
+	}
 }
 
-// noteRevision takes in of which intent the controller speaks.
-func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect) {
+// noteRevision takes in of which intent the controller speaks; was is what it
+// knew as ours before.
+func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect, was l2gw.Ownership) {
 	switch m := m.(type) {
 	case fabric.SnapshotEnd:
 		if e.All {
 			d.holds.revision(m.Revision, d.now())
 			d.holds.confirmed()
 			d.reports.owned(d.replica.Owned)
+			d.noteOrphans(was)
 		}
 	case fabric.Bindings:
 		if d.staged == nil && d.holds.revision(m.Revision, d.now()) {
 			d.dirty.all = true
 		}
 	}
+}
+
+// noteOrphans takes in that what was ours may be unknown to a controller whose
+// intent went back, and what it has learned of it since.
+func (d *database) noteOrphans(was l2gw.Ownership) {
+	now := d.replica.Owned
+	next := l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}}
+	from := []l2gw.Ownership{d.orphans}
+	if !d.holds.restored.IsZero() {
+		from = append(from, was)
+	}
+	for _, o := range from {
+		for id, vni := range o.Networks {
+			if _, known := now.Networks[id]; !known {
+				next.Networks[id] = vni
+			}
+		}
+		for k, id := range o.Bindings {
+			if _, known := now.Bindings[k]; !known {
+				next.Bindings[k] = id
+			}
+		}
+	}
+	if maps.Equal(next.Networks, d.orphans.Networks) && maps.Equal(next.Bindings, d.orphans.Bindings) {
+		return
+	}
+	d.orphans = next
+	d.orphaned++
+	d.publishOrphans()
+	if n := len(next.Networks) + len(next.Bindings); n > 0 {
+		d.log.Warn("the controller does not know rows that are ours: its database may have been restored from a backup",
+			"database", d.name, "networks", len(next.Networks), "bindings", len(next.Bindings))
+	}
+}
+
+func (d *database) publishOrphans() {
+	if len(d.orphans.Networks)+len(d.orphans.Bindings) == 0 {
+		d.reports.orphaned(nil)
+		return
+	}
+	o := d.orphans
+	d.reports.orphaned(&o)
 }
 
 // publishHolding says what is held of the replica, for the next Hello.
@@ -277,6 +383,3 @@ func (d *database) intent() *vtep.Intent {
 		Terse: true,
 	}
 }
-
-// inherit takes over what is known from one that was stopped.
-func (d *database) inherit(old *database) {}

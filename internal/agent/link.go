@@ -95,7 +95,7 @@ func (l *link) once(ctx context.Context) error {
 	}
 	s := &session{
 		link: l, stream: stream, cancel: cancel, wake: make(chan struct{}, 1),
-		sent: map[uint64]time.Time{}, uplinks: map[*reports]*uplink{}, refused: map[string]string{},
+		sent: map[uint64]time.Time{}, uplinks: map[*reports]struct{}{}, refused: map[string]string{},
 	}
 	s.silence = time.AfterFunc(fabric.Term, func() { s.end(errSilent) })
 	var speakers sync.WaitGroup
@@ -127,7 +127,7 @@ type session struct {
 	sent    map[uint64]time.Time // when the last beats were sent; 0 is the Hello
 	answers []fabric.ToServer
 	asks    map[fabric.Ask]struct{}
-	uplinks map[*reports]*uplink
+	uplinks map[*reports]struct{}
 }
 
 // end ends the stream, and says why.

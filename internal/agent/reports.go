@@ -115,7 +115,7 @@ func newReports(database string) *reports {
 // said of the database in Hello.
 func (r *reports) attach(s *session) fabric.Holding {
 	s.mu.Lock()
-	s.uplinks[r] = nil
+	s.uplinks[r] = struct{}{}
 	s.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -26,9 +26,11 @@ func (d *database) do(ctx context.Context, m fabric.Do) fabric.Done {
 			done.Error = "no removal is held there"
 		}
 		d.dirty.all = true
+		d.rememberNow(ctx)
 		return done
 	case fabric.CommandRun, fabric.CommandObserve, fabric.CommandPause:
 		d.setMode(m.Command)
+		d.rememberNow(ctx)
 		return done
 	default:
 		done.Error = fmt.Sprintf("the agent does not know the command %q", m.Command)
