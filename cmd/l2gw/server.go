@@ -67,7 +67,8 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	s.figures.Controller(s.controller.Figures)
 	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{
-		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Logger: log, Observe: s.figures.Request,
+		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Agents: s.controller, Commands: commander{s.controller},
+		Logger: log, Observe: s.figures.Request,
 	})
 	s.http = &http.Server{
 		Handler:           watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log),
