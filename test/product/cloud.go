@@ -166,13 +166,13 @@ func (c *Cloud) Writer(database string) (writer *Agent, others []*Agent) {
 // WriteInventory replaces the inventory file at one stroke.
 func (c *Cloud) WriteInventory(contents string) {
 	c.t.Helper()
-	writeFile(c.t, c.Inventory, contents)
+	WriteFile(c.t, c.Inventory, contents)
 }
 
 // WriteAgents replaces the list of agents at one stroke.
 func (c *Cloud) WriteAgents(contents string) {
 	c.t.Helper()
-	writeFile(c.t, c.AgentList, contents)
+	WriteFile(c.t, c.AgentList, contents)
 }
 
 // PKI is an authority made by `l2gw certs`.

@@ -144,11 +144,11 @@ func (p *Product) Log() string {
 // WriteInventory replaces the inventory file at one stroke.
 func (p *Product) WriteInventory(contents string) {
 	p.t.Helper()
-	writeFile(p.t, p.Inventory, contents)
+	WriteFile(p.t, p.Inventory, contents)
 }
 
-// writeFile replaces a file at one stroke.
-func writeFile(t testing.TB, path, contents string) {
+// WriteFile replaces a file at one stroke.
+func WriteFile(t testing.TB, path, contents string) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", []byte(contents), 0o600); err != nil {
 		t.Fatal(err)
