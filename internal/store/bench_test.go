@@ -77,3 +77,47 @@ func BenchmarkList1000Gateways(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkRenewLease(b *testing.B) {
+	onEach(b, func(b *testing.B, s *store.Store) {
+		epoch, _, err := s.AcquireLease(b.Context(), store.ControllerLease, "a", longTerm, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if held, err := s.RenewLease(b.Context(), store.ControllerLease, "a", epoch, longTerm); !held || err != nil {
+				b.Fatal(held, err)
+			}
+		}
+	})
+}
+
+func BenchmarkAcquireLease(b *testing.B) {
+	onEach(b, func(b *testing.B, s *store.Store) {
+		for b.Loop() {
+			if _, held, err := s.AcquireLease(b.Context(), store.ControllerLease, "a", longTerm, 0); !held || err != nil {
+				b.Fatal(held, err)
+			}
+		}
+	})
+}
+
+// What the fence costs: the same write without it, and with it.
+func BenchmarkOwn(b *testing.B) {
+	onEach(b, func(b *testing.B, s *store.Store) {
+		fenced, _, err := s.AcquireLease(b.Context(), store.ControllerLease, "a", longTerm, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ours := l2gw.Ownership{Networks: map[string]l2gw.VNI{"n": 5}}
+		for name, epoch := range map[string]uint64{"unfenced": 0, "fenced": fenced} {
+			b.Run(name, func(b *testing.B) {
+				for b.Loop() {
+					if err := s.Own(b.Context(), epoch, "db", ours); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	})
+}

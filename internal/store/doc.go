@@ -1,7 +1,7 @@
 // Package store keeps what must outlive the process, in SQL: the users' intent
 // (gateways, connections and the bindings that they expand into), the log of
-// changes by which a controller follows it, and what of each switch database is
-// ours.
+// changes by which a controller follows it, what of each switch database is ours,
+// and which server is the controller.
 //
 // Guarantees:
 //   - What a method reported as done is done: no crash of the process or of the
@@ -13,6 +13,12 @@
 //   - No two bindings of any gateway share a device, interface and VLAN.
 //   - [Store.Bindings] and [Store.Changes] read one moment: all of a revision or
 //     nothing of it.
+//   - Of all servers one has a lease ([Store.AcquireLease]) at a time, by the
+//     database's clock. What is written with the epoch of a lease is written while
+//     nobody else has taken it, or not at all ([l2gw.ErrFenced]).
+//   - A renewal returns when its context ends, even if the database server hangs.
+//     On a server it has connections of its own, so that it waits for no write
+//     of intent.
 //
 // Not guaranteed: that a change notice ([Store.Subscribe]) comes for what another
 // process wrote, nor one for each write; whoever must not miss anything compares

@@ -72,13 +72,20 @@ func (s *Store) BindBehind(ctx context.Context, device, iface string, vlan l2gw.
 	return tx.Commit, tx.Rollback, err
 }
 
-// OpenFirst makes an empty database's schema as the first version had it.
-func OpenFirst(ctx context.Context, url string) error {
+// OpenAs opens a database as a program did whose newest migration was this one,
+// and runs statements.
+func OpenAs(ctx context.Context, url string, newest int64, statements ...string) error {
 	e, err := open(ctx, url)
 	if err != nil {
 		return err
 	}
-	return errors.Join(migrate(ctx, &e, 1), e.close())
+	err = migrate(ctx, &e, newest)
+	for _, statement := range statements {
+		if err == nil {
+			_, err = e.writes.ExecContext(ctx, statement)
+		}
+	}
+	return errors.Join(err, e.close())
 }
 
 // CutOffUpgrade leaves the tables of all migrations, and nothing in the one that records them.

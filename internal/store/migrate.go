@@ -22,35 +22,39 @@ var migrations embed.FS
 // latest is the schema of all migrations.
 const latest = math.MaxInt64
 
-// migrate applies what the database's schema lacks, up to version to; it never goes back. A schema
+// migrate applies what the database's schema lacks, of the migrations up to
+// version newest; it never goes back. A schema
 // that is newer than this program is left as it is: each migration first adds
 // only, so that the program before it still works, and a later one takes away.
 //
 // Where a change of the schema cannot be rolled back, an upgrade that was cut off
 // is run again from the start of its file, and what is there already counts as done.
-func migrate(ctx context.Context, e *engine, to int64) error {
+func migrate(ctx context.Context, e *engine, newest int64) error {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return err
 	}
-	steps := make([]*goose.Migration, len(files))
-	for i, name := range files {
+	var steps []*goose.Migration
+	for _, name := range files {
 		version, err := goose.NumericComponent(name)
 		if err != nil {
 			return err
+		}
+		if version > newest {
+			continue
 		}
 		text, err := migrations.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		steps[i] = goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 			for _, statement := range statements(string(text), e.text) {
 				if _, err := tx.ExecContext(ctx, statement); err != nil && (!e.partial || !alreadyThere(err)) {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
 			return nil
-		}}, nil)
+		}}, nil))
 	}
 	p, err := goose.NewProvider(e.dialect, e.writes.DB, nil, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(steps...))
 	if err != nil {
@@ -63,7 +67,7 @@ func migrate(ctx context.Context, e *engine, to int64) error {
 				return err
 			}
 		}
-		_, err := p.UpTo(ctx, to)
+		_, err := p.Up(ctx)
 		return err
 	})
 }

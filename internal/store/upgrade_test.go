@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 
@@ -10,11 +11,11 @@ import (
 
 func TestServersThatStartAtOnceUpgradeTheDatabaseOneAfterAnother(t *testing.T) {
 	for _, e := range engines[1:] {
-		for _, from := range []string{"nothing", "the first schema"} {
+		for from, version := range map[string]int64{"nothing": 0, "the first schema": 1, "the schema before leases": 3} {
 			t.Run(e.name+" from "+from, func(t *testing.T) {
 				url := e.fresh(t)
-				if from != "nothing" {
-					if err := store.OpenFirst(t.Context(), url); err != nil {
+				if version > 0 {
+					if err := store.OpenAs(t.Context(), url, version); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -52,11 +53,71 @@ func TestADatabaseOfTheFirstSchemaIsUpgraded(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			url := e.fresh(t)
-			if err := store.OpenFirst(t.Context(), url); err != nil {
+			if err := store.OpenAs(t.Context(), url, 1); err != nil {
 				t.Fatal(err)
 			}
 			s := open(t, url)
 			mustConnect(t, s, mustGateway(t, s, gw("a", "ps1/eth1")).ID, "n", vlan(5))
+		})
+	}
+}
+
+// While replicas are replaced one at a time, those of the version before go on
+// with the new schema, and start with it: they know neither leases nor requests.
+func TestServersOfTheVersionBeforeWorkBesideThisOne(t *testing.T) {
+	old := func(revision, id, vlan string) []string {
+		return []string{
+			"UPDATE intent SET revision = " + revision + " WHERE id = 1",
+			"INSERT INTO intent_writes (revision, token) VALUES (" + revision + ", '" + id + "')",
+			"INSERT INTO gateways (id, project_id, name, description, created_at, updated_at, revision) VALUES ('" + id + "', 'p', 'old', '', 1, 1, 1)",
+			"INSERT INTO connections (id, project_id, gateway_id, network_id, description, vlan, created_at, updated_at, revision) " +
+				"VALUES ('" + id + "', 'p', '" + id + "', 'n', '', " + vlan + ", 1, 1, 1)",
+			"INSERT INTO bindings (device, interface, vlan, network_id, connection_id, gateway_id, revision) " +
+				"VALUES ('ps1', 'eth1', " + vlan + ", 'n', '" + id + "', '" + id + "', " + revision + ")",
+			"INSERT INTO binding_changes (revision, ordinal, bound, device, interface, vlan, network_id, connection_id, gateway_id) " +
+				"VALUES (" + revision + ", 0, 1, 'ps1', 'eth1', " + vlan + ", 'n', '" + id + "', '" + id + "')",
+			"INSERT INTO owned_networks (db, network_id, vni) VALUES ('db', '" + id + "', 5)",
+		}
+	}
+	const before, after = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			url := e.fresh(t)
+			if err := store.OpenAs(t.Context(), url, 3, old("1", before, "5")...); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, url)
+			epoch, held, err := s.AcquireLease(t.Context(), store.ControllerLease, "a", longTerm, 0)
+			if err != nil || !held {
+				t.Fatal(held, err)
+			}
+			if err := store.OpenAs(t.Context(), url, 3, old("2", after, "6")...); err != nil {
+				t.Fatal(err)
+			}
+			ctx := l2gw.WithRequest(t.Context(), "req-new")
+			if err := s.DeleteConnection(ctx, before); err != nil {
+				t.Fatal(err)
+			}
+			g := mustGateway(t, s, gw("new", "ps1/eth1"))
+			if _, err := s.CreateConnection(ctx, l2gw.Connection{GatewayID: g.ID, NetworkID: "n", VLAN: vlan(7)}); err != nil {
+				t.Fatal(err)
+			}
+			_, list, err := s.Bindings(t.Context())
+			if err != nil || len(list) != 2 || list[0].Request != "" || list[1].Request != "req-new" {
+				t.Fatalf("bindings %+v, %v", list, err)
+			}
+			_, changes, complete, err := s.Changes(t.Context(), 0)
+			if err != nil || !complete {
+				t.Fatal(complete, err)
+			}
+			var got []string
+			for _, c := range changes {
+				got = append(got, fmt.Sprint(c.VLAN, c.Set, c.Request))
+			}
+			equal(t, got, []string{"5 true", "6 true", "5 falsereq-new", "7 truereq-new"})
+			if err := s.Own(t.Context(), epoch, "db", l2gw.Ownership{Networks: map[string]l2gw.VNI{after: 6}}); err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
 }

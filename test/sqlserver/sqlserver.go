@@ -171,8 +171,17 @@ func (s *Server) Kill() {
 	}
 }
 
-// Signal sends a signal, such as SIGSTOP.
-func (s *Server) Signal(sig syscall.Signal) { _ = s.process.Signal(sig) }
+// Signal sends a signal, such as SIGSTOP, to the server and to its children:
+// PostgreSQL has one for each connection.
+func (s *Server) Signal(sig syscall.Signal) {
+	_ = s.process.Signal(sig)
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.process.Pid))
+	for field := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			_ = syscall.Kill(pid, sig)
+		}
+	}
+}
 
 // Run starts the server after [Server.Kill] and waits until it answers.
 func (s *Server) Run(t testing.TB) {
