@@ -263,6 +263,10 @@ func (d *database) take(m fabric.ToAgent) {
 	if e.Ask != "" {
 		d.ask(e.Ask)
 	}
+	if e.AskAll {
+		d.staged = nil
+		d.ask("")
+	}
 	for _, id := range e.Networks {
 		d.dirty.network(id)
 		d.told.learnedDue = true
