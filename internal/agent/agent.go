@@ -73,7 +73,8 @@ type Agent struct {
 	opts  Options
 	log   *slog.Logger
 	links []*link
-	disk  *disk // nil until Run, and without a StateDir
+	disk  *disk    // nil until Run, and without a StateDir
+	audit *auditor // nil until Run, and without Options.Audit
 	epoch atomic.Uint64
 
 	setting sync.Mutex // one SetDatabases at a time; taken before mu
@@ -102,9 +103,6 @@ func New(o Options) (*Agent, error) {
 		return nil, fmt.Errorf("a hold share of %v and a minimum of %d: the share must be between 0 and 1, and the minimum not negative", o.HoldShare, o.HoldMinimum)
 	}
 	a := &Agent{opts: o, log: o.Logger, databases: map[string]*database{}, sessions: map[*session]struct{}{}}
-	if o.Audit != nil {
-		a.opts.Audit = &lockedWriter{w: o.Audit}
-	}
 	for _, s := range o.Servers {
 		if s.Dial == nil || slices.ContainsFunc(a.links, func(l *link) bool { return l.server.Name == s.Name }) {
 			return nil, fmt.Errorf("server %q: each server needs a name of its own and a way to it", s.Name)
@@ -134,6 +132,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.setting.Lock()
+	if a.opts.Audit != nil {
+		a.audit = newAuditor(a.opts.Audit, a.opts.Now, a.logAudit)
+		defer func() {
+			if !a.audit.close() {
+				a.log.Warn("the last records of the audit could not be written")
+			}
+		}()
+	}
 	a.mu.Lock()
 	all := slices.Collect(maps.Values(a.databases))
 	a.mu.Unlock()
@@ -267,20 +273,9 @@ func (a *Agent) newDatabase(o DatabaseOptions) (*database, error) {
 	d := &database{
 		name: o.Name, opts: o, given: given, agent: a, log: a.log, now: a.opts.Now, client: client, meter: meter,
 		inbox: newInbox(), replica: fabric.NewReplica(), waiting: map[string]time.Time{}, told: newTold(),
-		reports: newReports(o.Name), mode: o.Mode, holds: newHolds(a.opts.HoldShare, a.opts.HoldMinimum),
+		reports: newReports(o.Name), because: map[string][]string{}, unbound: map[l2gw.BindingKey]string{},
+		pace: newPace(o.Pace, 0, a.opts.Now), mode: o.Mode, holds: newHolds(a.opts.HoldShare, a.opts.HoldMinimum),
 	}
 	d.holds.tell = d.logHeld
 	return d, nil
-}
-
-// lockedWriter lets several goroutines write, one line at a time.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }

@@ -39,9 +39,12 @@ type database struct {
 	ended   sync.WaitGroup
 
 	replica *fabric.Replica
-	lost    map[string]bool // networks of which the inventory does not know any more
-	staged  map[string]bool // the same, of the snapshot under way
-	sum     l2gw.Digest     // of the replica's bindings
+	// Requests of what is yet to be confirmed, by network, and of bindings that are
+	// to go: whoever reads of a transaction finds the cause by them.
+	because map[string][]string
+	unbound map[l2gw.BindingKey]string
+	staged  bool        // a snapshot is under way
+	sum     l2gw.Digest // of the replica's bindings
 
 	tenure      fabric.Tenure
 	lockSession uint64 // of which thefts tells
@@ -64,6 +67,7 @@ type database struct {
 
 	caps    vtep.Capabilities // what the switch of this session can do, with what it refused in it
 	session uint64            // that caps are of
+	pace    *pace
 	dirty   dirty
 	poison  poison
 	// What was confirmed last, so that the echo of our own writes is not looked at again.
@@ -185,12 +189,17 @@ func (d *database) run(ctx context.Context) {
 		}
 		d.settleLock(ctx)
 		d.reconcile(ctx)
-		for _, do := range d.inbox.takeAsked() {
-			do.by.answer(d.do(ctx, do.Do))
-		}
+		d.answer(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// answer carries out the commands that wait.
+func (d *database) answer(ctx context.Context) {
+	for _, do := range d.inbox.takeAsked() {
+		do.by.answer(d.do(ctx, do.Do))
 	}
 }
 
@@ -211,12 +220,12 @@ func (d *database) drain() {
 // cut takes in that words of the controller are missing.
 func (d *database) cut() {
 	d.replica.Cut()
-	d.staged, d.cutAt = nil, d.now()
+	d.staged, d.cutAt = false, d.now()
 }
 
 // askAgain asks for the snapshot that should have begun long ago.
 func (d *database) askAgain() {
-	if !d.cutAt.IsZero() && d.staged == nil && d.now().Sub(d.cutAt) >= snapshotPatience {
+	if !d.cutAt.IsZero() && !d.staged && d.now().Sub(d.cutAt) >= snapshotPatience {
 		d.cutAt = d.now()
 		d.ask("")
 	}
@@ -232,30 +241,25 @@ func (d *database) ask(network string) {
 
 // take takes in a message of the controller.
 func (d *database) take(m fabric.ToAgent) {
-	switch m := m.(type) {
+	switch m.(type) {
 	case cut:
 		d.cut()
 		return
 	case fabric.SnapshotBegin:
-		d.staged = map[string]bool{}
+		d.staged = true
 	case fabric.Owned:
-		lost := setOf(m.Lost)
-		if d.staged != nil {
-			d.staged = lost
-		} else {
-			d.lost = lost
-		}
 		d.seen, d.told.stateDue = nil, true // which bindings are ours may have changed
 	}
 	was := d.replica.Owned
 	e := d.replica.Apply(m)
 	if e.All {
-		d.lost, d.staged, d.cutAt = d.staged, nil, time.Time{}
+		d.staged, d.cutAt = false, time.Time{}
 		clear(d.told.bindings)
 		d.dirty.all = true
 		d.told.learnedDue = true
 	}
 	d.noteRevision(m, e, was)
+	d.noteRequests(m)
 	for _, k := range e.Bindings {
 		// Whoever speaks of a binding wants to hear how it stands, be it as before.
 		delete(d.told.bindings, k)
@@ -264,8 +268,11 @@ func (d *database) take(m fabric.ToAgent) {
 		d.ask(e.Ask)
 	}
 	if e.AskAll {
-		d.staged = nil
+		d.cut()
 		d.ask("")
+	}
+	if _, end := m.(fabric.SnapshotEnd); end {
+		d.staged = false
 	}
 	for _, id := range e.Networks {
 		d.dirty.network(id)
@@ -274,14 +281,14 @@ func (d *database) take(m fabric.ToAgent) {
 	if e.Network != "" {
 		d.dirty.mac(e.Network, e.MACs...)
 	}
-	if _, owned := m.(fabric.Owned); owned && d.staged == nil {
+	if _, owned := m.(fabric.Owned); owned && !d.staged {
 		d.reports.owned(d.replica.Owned)
 		d.noteOrphans(l2gw.Ownership{})
 	}
 	d.publishHolding(e)
 	switch m.(type) {
 	case fabric.Bindings, fabric.Owned, fabric.Segment, fabric.SegmentDelta, fabric.SegmentUnknown, fabric.SegmentGone, fabric.SnapshotEnd:
-		d.replicaDue = d.replicaDue || d.staged == nil
+		d.replicaDue = d.replicaDue || !d.staged
 	}
 }
 
@@ -297,7 +304,7 @@ func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect, was l2gw.Owne
 			d.noteOrphans(was)
 		}
 	case fabric.Bindings:
-		if d.staged == nil && d.holds.revision(m.Revision, d.now()) {
+		if !d.staged && d.holds.revision(m.Revision, d.now()) {
 			d.dirty.all = true
 		}
 	}

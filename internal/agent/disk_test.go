@@ -90,11 +90,11 @@ func TestARestartedAgentWhoseGrantWasTakenBackDoesNotWrite(t *testing.T) {
 
 func TestTwoAgentsDoNotShareAStateFolder(t *testing.T) {
 	o := Options{Name: "a", StateDir: t.TempDir()}
-	run(t, o)
-	product.Eventually(t, "the first has the folder", func() error {
-		_, err := os.Stat(filepath.Join(o.StateDir, "agent.lock"))
-		return err
-	})
+	first, err := openDisk(o.StateDir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.close()
 	second, err := New(o)
 	if err != nil {
 		t.Fatal(err)

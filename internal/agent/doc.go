@@ -5,12 +5,23 @@
 // looked at (the dirty keys). It is level-based: a message, a change in the
 // switch or a timer only says where to look; what to do follows from comparing
 // the two whole states there. After a reconnect, after any doubt, and from time
-// to time, it looks everywhere.
+// to time, it looks everywhere. No server, however slow, makes it wait: what it
+// has to report is published by key, and each stream takes from there what its
+// server has not been told yet.
+//
+// Many servers are connected; one is obeyed: the last that said it is the
+// controller, under an epoch that is no lower than any seen before. Databases
+// outlive streams: with no server at all, the agent goes on healing its switches.
 //
 // Guaranteed: nothing is written before a complete snapshot of what must be held
 // has come, without a grant, or without the database's lock where the switch has
-// locks. Stopping the agent changes nothing on any switch.
+// locks; where it has none, not after the grant has expired. Every transaction
+// asserts the lock. From what was read from the disk alone, nothing is removed.
+// Large removals that no user asked for wait (see holds). Stopping the agent, or
+// taking a database from it, changes nothing on any switch.
 //
 // Not guaranteed: that a row which the switch refuses is written. It is reported,
-// and tried again with backoff, alone.
+// and tried again with backoff, alone. Nor that the disk has the last seconds of
+// what the controller said; grants, modes and releases it has at once. Where the disk does not
+// take the epoch of a new controller, the agent obeys it all the same, and says so.
 package agent

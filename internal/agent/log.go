@@ -53,7 +53,7 @@ func (d *database) logBindings(results []fabric.BindingResult) {
 		b := d.replica.Bindings[r.Key]
 		d.log.Log(context.Background(), level, text, "database", d.name, "connection_id", b.ConnectionID, "network_id", b.NetworkID,
 			"device", r.Key.Device, "interface", r.Key.Interface, "vlan", r.Key.VLAN, "revision", r.Revision,
-			"status", r.Status, "reason", r.Reason)
+			"request_id", b.Request, "status", r.Status, "reason", r.Reason)
 	}
 }
 
@@ -72,6 +72,15 @@ func (d *database) logNetwork(r fabric.NetworkResult, old fabric.NetworkResult) 
 		"connection_ids", d.connections(d.replica.ByNetwork[r.NetworkID]), "status", r.Status, "reason", r.Reason)
 }
 
+// logAudit tells that the audit cannot be written, or can be again.
+func (a *Agent) logAudit(err error) {
+	if err != nil {
+		a.log.Error("the audit cannot be written; what is missing will be counted there", "error", err)
+		return
+	}
+	a.log.Info("the audit can be written again")
+}
+
 // logHeld tells of a removal that begins or ends to be held.
 func (d *database) logHeld(what string, h l2gw.HeldRemoval) {
 	d.log.Warn(what, "database", d.name, "network_id", h.NetworkID, "rows", h.Rows, "of", h.Total, "reason", h.Reason)
@@ -82,9 +91,12 @@ func (d *database) logTransaction(ctx context.Context, txn vtep.Txn, err error, 
 	if !d.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	networks := map[string]bool{}
+	networks, requests := map[string]bool{}, map[string]bool{}
 	var keys []l2gw.BindingKey
 	for _, s := range txn.Subjects {
+		if id := d.requestOf(s); id != "" {
+			requests[id] = true
+		}
 		if s.Network != "" {
 			networks[s.Network] = true
 		}
@@ -93,7 +105,8 @@ func (d *database) logTransaction(ctx context.Context, txn vtep.Txn, err error, 
 		}
 	}
 	d.log.DebugContext(ctx, "transaction", "database", d.name, "operations", len(txn.Ops), "result", resultOf(err), "seconds", took.Seconds(),
-		"network_ids", slices.Sorted(maps.Keys(networks)), "connection_ids", d.connections(keys), "error", err)
+		"network_ids", slices.Sorted(maps.Keys(networks)), "connection_ids", d.connections(keys),
+		"request_ids", slices.Sorted(maps.Keys(requests)), "error", err)
 }
 
 // connections are the ids of the connections that want these bindings.

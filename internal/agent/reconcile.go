@@ -57,6 +57,7 @@ func (d *database) reconcile(ctx context.Context) {
 			d.dirty.add(scope)
 			d.drain()
 			d.settleLock(ctx)
+			d.answer(ctx)
 		case outcomeStalled:
 			d.dirty.all = true
 			d.stalledTo = d.now().Add(min(100*time.Millisecond<<min(d.stalls, 12), maxStall))
@@ -169,7 +170,7 @@ func (d *database) standingOf(network string) standing {
 	switch {
 	case len(d.replica.ByNetwork[network]) > 0:
 		return standsBound
-	case d.lost[network]:
+	case d.replica.Lost[network]:
 		return standsLost
 	}
 	return standsUnbound
@@ -196,59 +197,102 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.err.Error() }
 func (e *refusedError) Unwrap() error { return e.err }
 
-// apply sends the plan's transactions, several at a time, and stops at the
-// first that fails. When it returns without error, the snapshot has them all.
+// sent is a transaction that is under way.
+type sent struct {
+	txn     vtep.Txn
+	pending *ovsdb.Pending
+	at      time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// apply sends the plan's transactions, several at a time and at the pace of the
+// options, and stops at the first that fails. When it returns without error, the
+// snapshot has them all.
 func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
-	ctx, cancel := context.WithTimeout(ctx, transactTimeout)
-	defer cancel()
-	type sent struct {
-		txn     vtep.Txn
-		pending *ovsdb.Pending
-		at      time.Time
-	}
 	var underway []sent
 	var failed error
 	wait := func() {
 		s := underway[0]
 		underway = underway[1:]
-		results, err := s.pending.Wait(ctx)
-		if err == nil {
-			err = missed(s.txn, results)
-		}
-		took := d.now().Sub(s.at)
-		d.meter.Transaction(resultOf(err), len(s.txn.Ops), took)
-		d.logTransaction(ctx, s.txn, err, took)
-		var te *ovsdb.TransactError
-		if errors.As(err, &te) && isRefusal(te) {
-			err = &refusedError{s.txn, te}
-		}
-		if failed == nil {
+		if err := d.await(s); failed == nil {
 			failed = err
 		}
 	}
 	for i, txn := range plan.Txns {
-		if failed == nil && i >= patience && d.inbox.waiting() {
+		if failed == nil && i >= patience && d.inbox.waiting() || failed == nil && i > 0 && !d.mayGoOn() {
 			failed = errInterrupted
 		}
-		if failed == nil && i > 0 && !d.mayGoOn() {
-			failed = errInterrupted
+		if failed == nil && len(underway) == window {
+			wait()
+		}
+		if failed == nil {
+			failed = d.keepPace(ctx, len(txn.Ops), func() {
+				for len(underway) > 0 {
+					wait()
+				}
+			})
 		}
 		if failed != nil {
 			break
 		}
-		if len(underway) == window {
-			wait()
-			if failed != nil {
-				break
-			}
-		}
-		at := d.now()
-		underway = append(underway, sent{txn, d.client.TransactAsync(ctx, txn.Ops...), at})
+		s := sent{txn: txn, at: d.now()}
+		s.ctx, s.cancel = context.WithTimeout(ctx, transactTimeout)
+		s.pending = d.client.TransactAsync(s.ctx, txn.Ops...)
+		underway = append(underway, s)
 	}
 	for len(underway) > 0 {
 		wait()
 	}
 	return failed
+}
+
+// keepPace waits until so many operations may be sent; before it does, settle
+// sees to what is under way. It goes on no longer than there is something new to look at.
+func (d *database) keepPace(ctx context.Context, operations int, settle func()) error {
+	for {
+		pause := d.pace.take(operations)
+		if pause == 0 {
+			return nil
+		}
+		settle()
+		timer := time.NewTimer(min(pause, tick))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case d.inbox.waiting() || !d.mayGoOn():
+			return errInterrupted
+		}
+	}
+}
+
+// await waits for the answer to a transaction and tells everybody of it.
+func (d *database) await(s sent) error {
+	defer s.cancel()
+	results, err := s.pending.Wait(s.ctx)
+	if err == nil {
+		err = missed(s.txn, results)
+	}
+	took := d.now().Sub(s.at)
+	d.meter.Transaction(resultOf(err), len(s.txn.Ops), took)
+	d.logTransaction(s.ctx, s.txn, err, took)
+	if d.agent.audit != nil {
+		t := transaction{
+			at: d.now(), agent: d.agent.opts.Name, database: d.name, grant: d.tenure.Version(), snap: d.client.Snapshot(),
+			txn: s.txn, results: results, err: err, requestOf: d.requestOf,
+		}
+		d.agent.audit.write(t.record())
+	}
+	var te *ovsdb.TransactError
+	if errors.As(err, &te) && isRefusal(te) {
+		err = &refusedError{s.txn, te}
+	}
+	return err
 }
 
 // mayGoOn reports whether we may still write: on a switch without locks nothing

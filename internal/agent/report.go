@@ -132,6 +132,7 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 	d.poison.heal(scope, now)
 	d.noteWaiting(scope, plan)
 	d.syncedAt, d.lastError = now, ""
+	d.forgetRequests(scope)
 	d.told.stateDue = true
 
 	version := d.replica.Seen()

@@ -191,29 +191,9 @@ func (d *database) remembered() diskState {
 	return s
 }
 
-// account is the replica as messages of a snapshot; nil if it is not complete.
-// Segments are immutable, so that it costs little and is good for ever.
-func (d *database) account() []fabric.ToAgent {
-	r := d.replica
-	if !r.Complete {
-		return nil
-	}
-	v := r.Seen()
-	all := []fabric.ToAgent{
-		fabric.SnapshotBegin{Database: d.name, Version: v},
-		fabric.Owned{Database: d.name, Version: v, Lost: slices.Sorted(maps.Keys(d.lost)), Owned: l2gw.Ownership{
-			Networks: maps.Clone(r.Owned.Networks), Bindings: maps.Clone(r.Owned.Bindings),
-		}},
-	}
-	for _, id := range slices.Sorted(maps.Keys(r.Segments)) {
-		all = append(all, fabric.Segment{Database: d.name, Segment: r.Segments[id]})
-	}
-	return append(
-		all,
-		fabric.Bindings{Database: d.name, Version: v, Set: slices.Collect(maps.Values(r.Bindings))},
-		fabric.SnapshotEnd{Database: d.name, Version: v, Revision: d.holds.heard},
-	)
-}
+// account is the replica as messages of a snapshot, none if it is not complete.
+// What they refer to is immutable, so that they cost little and are good for ever.
+func (d *database) account() []fabric.ToAgent { return slices.Collect(d.replica.Messages()) }
 
 // remember hands over what has changed since it was last called.
 func (d *database) remember() {
@@ -272,11 +252,7 @@ func (d *database) recall(m memory) {
 		return
 	}
 	for _, message := range m.replica {
-		e := d.replica.Apply(message)
-		if o, ok := message.(fabric.Owned); ok {
-			d.lost = setOf(o.Lost)
-		}
-		if e.All {
+		if e := d.replica.Apply(message); e.All {
 			d.publishHolding(e)
 		}
 	}
@@ -287,12 +263,4 @@ func (d *database) recall(m memory) {
 			"database", d.name, "bindings", len(d.replica.Bindings), "networks", len(d.replica.Segments))
 	}
 	d.replica.Cut() // only a snapshot goes on from here
-}
-
-func setOf(list []string) map[string]bool {
-	set := make(map[string]bool, len(list))
-	for _, s := range list {
-		set[s] = true
-	}
-	return set
 }

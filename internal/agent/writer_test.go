@@ -50,6 +50,7 @@ func TestANewerGrantTakesTheLockAndFencesTheOtherAgent(t *testing.T) {
 func TestAGrantThatTookTooLongIsVoid(t *testing.T) {
 	l := start(t, DatabaseOptions{})
 	l.snapshot(3)
+	wait(l.server, "the reason", observed("another agent writes"))
 	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 1}, Term: time.Nanosecond})
 	l.tell(fabric.Do{ID: 1, Database: "tor", Command: fabric.CommandValidate})
 	if d := wait(l.server, "the comparison", func(fabric.Done) bool { return true }); len(d.Differences) == 0 {
