@@ -171,16 +171,49 @@ func (s *Server) Kill() {
 	}
 }
 
-// Signal sends a signal, such as SIGSTOP, to the server and to its children:
-// PostgreSQL has one for each connection.
-func (s *Server) Signal(sig syscall.Signal) {
-	_ = s.process.Signal(sig)
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.process.Pid))
-	for field := range strings.FieldsSeq(string(children)) {
-		if pid, err := strconv.Atoi(field); err == nil {
-			_ = syscall.Kill(pid, sig)
+// Hang stops the server where it stands: it accepts connections, as the kernel
+// does that for it, and answers nothing until [Server.Resume].
+func (s *Server) Hang(t testing.TB) {
+	t.Helper()
+	// The parent first, so that it makes no more children.
+	s.stop(t, s.process.Pid)
+	for _, pid := range s.children() {
+		s.stop(t, pid)
+	}
+}
+
+func (s *Server) stop(t testing.TB, pid int) {
+	t.Helper()
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, state, _ := strings.Cut(string(stat), ") ")
+		switch {
+		case err != nil, strings.HasPrefix(state, "T"), strings.HasPrefix(state, "Z"):
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%s: process %d does not stop: %s", s.kind.name, pid, stat)
 		}
 	}
+}
+
+// Resume lets the server go on after [Server.Hang].
+func (s *Server) Resume() {
+	for _, pid := range append(s.children(), s.process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+}
+
+// children are the server's processes besides the first: PostgreSQL has one for
+// each connection.
+func (s *Server) children() (pids []int) {
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.process.Pid))
+	for field := range strings.FieldsSeq(string(list)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // Run starts the server after [Server.Kill] and waits until it answers.
