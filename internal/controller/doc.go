@@ -10,6 +10,11 @@
 // is away, what switches and inventory tell goes on to the agents, what users
 // took away before is removed, and what would have to be recorded first waits.
 //
+// One server at a time leads, by a lease in SQL; the others stand by: they hear,
+// compute and answer the same, but feed nobody and write nothing. A controller
+// without SQL goes on until it hears of another, by a refused write or from an
+// agent, and then stops at once, whatever the loop is at.
+//
 // Guaranteed: what is fed to an agent as ours has been recorded as ours before
 // (Store.Own), and is disowned only when the agent confirmed that it is gone.
 // What is not known (a network that the inventory has not told of, a device that
