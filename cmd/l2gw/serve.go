@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -52,6 +53,8 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.server.inventory, "inventory", "", "YAML file with networks, hosts and ports")
 	f.StringVar(&s.stateDir, "state-dir", "/var/lib/l2gw/server", "folder for this server's identity and the last good inventory; made if it is missing")
 	f.StringVar(&s.server.name, "server-name", "", "this server's name, as agents and people see it (default the host's)")
+	f.DurationVar(&s.server.confirm, "confirm-after", time.Minute, "after what time a further reading of the inventory lets go of the removals that are held")
+	f.Lookup("confirm-after").Hidden = true // for tests, which have no minute
 	s.fabric.addFlags(f)
 	s.common.addFlags(f)
 	return cmd

@@ -29,6 +29,7 @@ type serverOptions struct {
 	database  string // URL
 	inventory string // file
 	name      string // of this server, as agents and people see it
+	confirm   time.Duration
 	alone     bool   // there are no agents but the one in this process
 }
 
@@ -63,7 +64,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
-	s.controller = controller.New(controller.Options{Store: s.store, Inventory: source, Server: o.name, Logger: log, Lease: controller.LeaseOptions{Holder: s.id, Alone: o.alone}})
+	s.controller = controller.New(controller.Options{Store: datedLeases{s.store}, Inventory: source, Server: o.name, Logger: log, ConfirmAfter: o.confirm, Lease: controller.LeaseOptions{Holder: s.id, Alone: o.alone}})
 	s.figures.Controller(s.controller.Figures)
 	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{

@@ -94,7 +94,7 @@ func (s *standalone) run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	ag, err := agent.New(agent.Options{
-		Name: s.server.name, Version: version, Databases: databases, Logger: log, Meter: srv.figures.Meter,
+		Name: s.server.name, Version: version, Databases: databases, StateDir: state.file("agent"), Logger: log, Meter: srv.figures.Meter,
 		Servers: []agent.Server{{Name: s.server.name, Dial: func(context.Context) (fabric.AgentStream, error) {
 			toAgent, toServer := fabric.Pipe()
 			g.Go(func() error {

@@ -50,6 +50,9 @@ type Options struct {
 	// this process: another server may have written. 1 s if 0.
 	Poll  time.Duration
 	Lease LeaseOptions
+	// ConfirmAfter is how long after a hold was heard of a reading of the
+	// inventory must begin that confirms it. 60 s if 0.
+	ConfirmAfter time.Duration
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -81,6 +84,9 @@ type Controller struct {
 
 // New makes a controller that knows nothing yet.
 func New(o Options) *Controller {
+	if o.ConfirmAfter == 0 {
+		o.ConfirmAfter = confirmAfter
+	}
 	if o.Poll == 0 {
 		o.Poll = time.Second
 	}

@@ -76,7 +76,7 @@ func (c *Controller) confirm(u inventory.Update) {
 	}
 	for _, d := range s.databases {
 		for _, h := range d.holds {
-			if !h.Confirms || u.Began.Before(h.heard.Add(confirmAfter)) {
+			if !h.Confirms || u.Began.Before(h.heard.Add(c.opts.ConfirmAfter)) {
 				continue
 			}
 			if more := lostSince(h.said, s.said(d, h.NetworkID)); more {

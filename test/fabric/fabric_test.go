@@ -46,21 +46,20 @@ type lab struct {
 }
 
 // newLab describes a cloud; nothing but the switches is started.
-func newLab(t testing.TB, hosts int) *lab {
+func newLab(t testing.TB, hosts int, serverArgs ...string) *lab {
 	t.Helper()
 	l := &lab{t: t, switches: map[string]*ovsdbd.Server{}}
 	pki := product.NewPKI(t)
 	var names []string
-	for i, name := range []string{"one", "two"} {
+	for _, name := range []string{"one", "two"} {
 		port := product.FreePort(t)
 		s := ovsdbd.Start(t, ovsdbd.Options{Remotes: []string{"pssl:" + port + ":127.0.0.1"}, Args: pki.Issue(name).SwitchArgs()})
 		l.switches[name] = s
 		l.fill(name)
 		names = append(names, name+":ssl:127.0.0.1:"+port)
-		_ = i
 	}
 	args := append(pki.Issue("l2gw").SwitchArgs(), "--ovsdb-identity=one=cn:one", "--ovsdb-identity=two=cn:two", "--ovsdb-hosts="+strings.Join(names, ","))
-	l.Cloud = product.NewCloud(t, inventory(hosts), product.CloudOptions{Servers: 2, Agents: 2, AgentArgs: args})
+	l.Cloud = product.NewCloud(t, inventory(hosts), product.CloudOptions{Servers: 2, Agents: 2, ServerArgs: serverArgs, AgentArgs: args})
 	return l
 }
 
