@@ -30,7 +30,7 @@ type serverOptions struct {
 	inventory string // file
 	name      string // of this server, as agents and people see it
 	confirm   time.Duration
-	alone     bool   // there are no agents but the one in this process
+	alone     bool // there are no agents but the one in this process
 }
 
 // server is the API and the controller over a store and an inventory.
