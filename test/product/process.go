@@ -3,6 +3,7 @@ package product
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -235,14 +236,19 @@ func Eventually(t testing.TB, what string, check func() error) {
 	}
 }
 
+// freeAddr finds an address that nobody listens on, with a port below those that
+// the kernel gives to connections: it must be free still when a process starts.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(17_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // FreePort is a port of 127.0.0.1 that nobody listens on.
