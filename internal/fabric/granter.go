@@ -19,7 +19,8 @@ const (
 	// awayLimit is how long a holder may be without connection to its switch
 	// while another agent has one.
 	awayLimit = 5 * time.Second
-	// waitLimit is how long a holder may wait for a lock that it may take by force.
+	// waitLimit is how long a holder may wait for a lock that it may take by force,
+	// or not even ask for one: somebody took it, and the session has ended since.
 	waitLimit = 2 * time.Second
 	// firstPause and longestPause bound the time between two grants to a holder
 	// that cannot make use of them.
@@ -86,7 +87,7 @@ type claimant struct {
 	Claim
 	link    *granterLink
 	away    time.Time    // since when it is not connected to the switch; zero: it is
-	waiting time.Time    // since when it waits for the lock; zero: it does not
+	idle    time.Time    // since when it is connected without the lock that there is; zero: it is not
 	revoked l2gw.Version // what it was told to be revoked
 }
 
@@ -248,10 +249,10 @@ func (c *claimant) take(claim Claim, now time.Time) {
 		c.away = now
 	}
 	switch {
-	case claim.Lock != l2gw.LockingWaiting:
-		c.waiting = time.Time{}
-	case c.waiting.IsZero():
-		c.waiting = now
+	case !claim.Connected || claim.Lock != l2gw.LockingWaiting && claim.Lock != l2gw.LockingNone:
+		c.idle = time.Time{}
+	case c.idle.IsZero():
+		c.idle = now
 	}
 }
 

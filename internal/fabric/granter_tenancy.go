@@ -92,8 +92,8 @@ func (g *Granter) next(d *tenancy, now time.Time) (to *claimant, due time.Time) 
 		again = d.at.Add(Term) // it was not taken: it came too late
 	case c.Lock == l2gw.LockingStolen:
 		again = d.at
-	case c.Lock == l2gw.LockingWaiting && !d.hand:
-		again = later(c.waiting, d.at).Add(waitLimit)
+	case !c.idle.IsZero() && !(d.hand && c.Lock == l2gw.LockingWaiting):
+		again = later(c.idle, d.at).Add(waitLimit)
 	default:
 		return nil, due
 	}

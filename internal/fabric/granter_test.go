@@ -223,16 +223,16 @@ func TestALockThatMayBeAtAnotherOfOurAgentsIsStolen(t *testing.T) {
 	g.decides(10, "1: grant 7.1 steal")
 	g.Beat(1, 5, g.at(11))
 	g.claim(1, with(1, l2gw.LockingWaiting), 11) // the grant expired before it could steal
-	g.next(11, 13)
-	g.decides(13, "1: grant 7.2 steal beat 5")
-	g.claim(1, with(2, l2gw.LockingWaiting), 13)
-	g.next(13, 15)
-	g.decides(15, "1: grant 7.3 steal beat 5")
-	g.claim(1, with(3, l2gw.LockingWaiting), 15)
-	g.next(15, 19) // patience grows
-	g.decides(19, "1: grant 7.4 steal beat 5")
-	g.claim(1, holding(4), 19)
-	g.next(19, -1)
+	g.next(11, 12)
+	g.decides(12, "1: grant 7.2 steal beat 5")
+	g.claim(1, with(2, l2gw.LockingWaiting), 12)
+	g.next(12, 14)
+	g.decides(14, "1: grant 7.3 steal beat 5")
+	g.claim(1, with(3, l2gw.LockingWaiting), 14)
+	g.next(14, 18) // patience grows
+	g.decides(18, "1: grant 7.4 steal beat 5")
+	g.claim(1, holding(4), 18)
+	g.next(18, -1)
 }
 
 func TestTheTimeBetweenGrantsThatAreOfNoUseHasABound(t *testing.T) {
@@ -246,6 +246,20 @@ func TestTheTimeBetweenGrantsThatAreOfNoUseHasABound(t *testing.T) {
 		g.decides(at, fmt.Sprintf("1: grant 7.%d steal", counter))
 		g.claim(1, with(counter, l2gw.LockingStolen), at)
 	}
+}
+
+// Its tenure remembers the theft, and so it does not even ask the new session for the lock.
+func TestATheftThatNobodyHeardOfIsMended(t *testing.T) {
+	g := newGranting(t)
+	g.lead(0)
+	g.attach(1, connected, 0)
+	g.decides(10, "1: grant 7.1 steal")
+	g.claim(1, holding(1), 10)
+	g.claim(1, with(1, l2gw.LockingNone), 20)
+	g.next(20, 22)
+	g.decides(22, "1: grant 7.2 steal")
+	g.claim(1, holding(2), 22)
+	g.next(22, -1)
 }
 
 // An operator's hand took the lock: the agent stands in line, and takes nothing back.

@@ -23,6 +23,7 @@ import (
 type Tenure struct {
 	grant    l2gw.Version // the newest that was heard of, revoked ones included
 	held     bool         // grant is ours, and was not revoked
+	ended    bool         // the stream that brought it is not there any more
 	steal    bool
 	term     time.Duration
 	good     time.Time    // until when the grant is good
@@ -41,21 +42,18 @@ func (t *Tenure) Grant(g Grant, asked, now time.Time) bool {
 	if g.Version.Compare(t.grant) <= 0 || !now.Before(until) {
 		return false
 	}
-	t.grant, t.held, t.steal, t.term = g.Version, true, g.Steal, g.Term
+	t.grant, t.held, t.ended, t.steal, t.term = g.Version, true, false, g.Steal, g.Term
 	t.good, t.clear = until, now.Add(g.Clear)
 	return true
 }
 
 // Renew takes in that the Beat sent at asked was answered by a server that leads
-// with this epoch. It renews what that server granted, and so it must be told of
-// answers only that came by the stream that brought the newest grant, or before
-// there was one: a server may have given the database away between two streams,
-// and say so only after it has answered a Beat.
+// with this epoch. That renews what the server granted by a stream that is still there.
 //
 // Leased is what the answer said of the lease. A server that had it while the
 // Beat was under way is followed by controllers that began to lead after asked:
 // none of their grants is clear before asked and Term. That is true of whatever
-// this server has granted, even before or after.
+// this server has granted, before or after.
 func (t *Tenure) Renew(epoch uint64, asked time.Time, leased bool) {
 	if leased && epoch >= t.sureOf {
 		if epoch > t.sureOf {
@@ -63,10 +61,17 @@ func (t *Tenure) Renew(epoch uint64, asked time.Time, leased bool) {
 		}
 		t.sure = later(t.sure, asked.Add(Term))
 	}
-	if t.held && epoch == t.grant.Epoch {
+	if t.held && !t.ended && epoch == t.grant.Epoch {
 		t.good = later(t.good, asked.Add(t.term))
 	}
 }
+
+// Ended takes in that the stream which brought the newest grant has ended, or is
+// not obeyed any more. It must be told before any Renewal of another stream, even
+// one to the same server: that may have given the database away between the two,
+// and may say so only after it has answered a Beat. If it has not, it gives a
+// newer grant.
+func (t *Tenure) Ended() { t.ended = true }
 
 // surely is until when nobody can have been given a newer grant that is clear.
 func (t *Tenure) surely() time.Time {

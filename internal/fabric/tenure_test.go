@@ -172,3 +172,19 @@ func TestANewerControllerDoesNotRenewTheGrantsOfTheOneBefore(t *testing.T) {
 	s.Renew(2, seconds(3), true)
 	s.writes(3, false, true, false, 0)
 }
+
+// Between two streams the server may have given the database away, and it may
+// answer a Beat before it says so.
+func TestAnotherStreamOfTheSameServerRenewsNothing(t *testing.T) {
+	s := tenureStory{T: t}
+	s.granted(1, true, 0, 0, 0, true)
+	s.Renew(1, seconds(0), true)
+	s.Ended()
+	s.Renew(1, seconds(5), true)
+	s.writes(5, false, true, true, 6)
+	s.writes(6, false, true, false, 0)
+	s.granted(2, true, 5, 6, 0, true)
+	s.writes(6, false, true, true, 11)
+	s.Renew(1, seconds(7), true)
+	s.writes(6, false, true, true, 13)
+}
