@@ -184,7 +184,7 @@ func (g *Granter) Claim(link LinkID, database string, claim Claim, now time.Time
 	c := d.claims[link]
 	c.take(claim, now)
 	if g.leading && d.holder == c.link && claim.Grant == d.grant {
-		d.lock(claim.Lock)
+		d.lock(claim.Lock, now)
 	}
 	g.touch(d)
 }

@@ -23,7 +23,7 @@ type tenancy struct {
 	clear  time.Time    // when all grants that other agents had before have expired
 
 	locked bool      // the holder had the lock by a grant of ours
-	hand   bool      // and somebody else took it: nobody of ours did, so an operator
+	hand   bool      // and an operator took it
 	tries  int       // grants to this holder that it could not make use of
 	again  time.Time // no further one before
 
@@ -31,13 +31,15 @@ type tenancy struct {
 	index int       // in the heap of what is due; -1: it is not there
 }
 
-// lock takes in how the holder stands to the lock by the newest grant.
-func (d *tenancy) lock(l l2gw.Locking) {
+// lock takes in how the holder stands to the lock by the newest grant. It is an
+// operator who took it, unless it may have been an agent with an older grant that
+// had not expired.
+func (d *tenancy) lock(l l2gw.Locking, now time.Time) {
 	switch {
 	case l == l2gw.LockingHeld:
 		d.locked, d.hand = true, false
 	case l == l2gw.LockingStolen && d.locked:
-		d.locked, d.hand = false, true
+		d.locked, d.hand = false, !now.Before(d.clear.Add(Term))
 	}
 }
 

@@ -308,6 +308,18 @@ func TestOnASwitchWithoutLocksAGrantWaitsForAllOlderOnes(t *testing.T) {
 	g.decides(23, "3: grant 7.3 steal clear 2.3") // it is the same agent, and the first one's time is not over
 }
 
+// An agent that the controller before had chosen took the lock back, in the last
+// moments in which its grant was good.
+func TestATheftByAnOlderGrantIsNoOperatorsHand(t *testing.T) {
+	g := newGranting(t)
+	g.attach(1, connected, 0)
+	g.lead(0)
+	g.decides(3, "1: grant 7.1 steal clear 3.3")
+	g.claim(1, holding(1), 3)
+	g.claim(1, with(1, l2gw.LockingStolen), 5)
+	g.decides(5, "1: grant 7.2 steal clear 1.3")
+}
+
 func TestWhoseReportCounts(t *testing.T) {
 	g := newGranting(t)
 	source := func(want LinkID) {
