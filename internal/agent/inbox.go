@@ -43,6 +43,7 @@ func (cut) About() string { return "" }
 // orders are what bears on who writes. Of each kind the newest counts, whatever
 // order they came in.
 type orders struct {
+	ended   bool // the stream that brought all grants before; what follows came since
 	grant   *granted
 	revoke  *fabric.Revoke
 	renewed [2]renewed // the newest, and the newest that was leased
@@ -107,6 +108,7 @@ func (b *inbox) add(m fabric.ToAgent) {
 func (b *inbox) cut() {
 	b.change(func() {
 		b.snapshot = false
+		b.orders.ended, b.orders.grant, b.orders.renewed = true, nil, [2]renewed{}
 		last := len(b.queue) - 1
 		if b.lost || last >= 0 && b.queue[last] == (cut{}) {
 			return // that is known already

@@ -16,6 +16,9 @@ const lockTimeout = 10 * time.Second
 // takeOrders takes in what bears on who writes.
 func (d *database) takeOrders() {
 	o := d.inbox.takeOrders()
+	if o.ended {
+		d.tenure.Ended()
+	}
 	if o.revoke != nil {
 		d.tenure.Revoke(o.revoke.Version)
 	}
