@@ -13,6 +13,18 @@
 // that come twice, ignores older versions, drops a snapshot that was cut, and
 // asks for a network anew when a delta does not fit what it holds.
 //
-// Not guaranteed: that a message arrives. A stream that breaks has lost what was
-// under way; the next one starts with [Hello] and a snapshot.
+// Who writes: a [Granter] on the server that leads says so, and a [Tenure] on the
+// agent makes of it what may be done at a moment. On a switch with locks, one
+// agent writes at a time because the switch says so; an agent takes the lock by
+// force only while its grant is good and its server surely leads, and never again
+// under a grant under which it was taken from it. On a switch without locks, no two
+// agents may write at one moment, whatever is lost, late or stopped, as long as
+// clocks run and what was sent to the switch arrives within a part of a second. The
+// model in the tests shows both, and what agents and controllers must do for it.
+//
+// Not guaranteed: that only the newest grant writes. With a lock, an agent that
+// has lost every server stands in line for it and restores what it knows; the
+// agent with the newest grant takes the lock back. Nor that a message arrives: a
+// stream that breaks has lost what was under way; the next one starts with
+// [Hello] and a snapshot.
 package fabric
