@@ -17,6 +17,9 @@ import (
 
 const prefix = "l2gwlab-"
 
+// Hub is an address of the hub that all hosts reach, each over its own link to it.
+var Hub = netip.MustParseAddr("10.98.0.1")
+
 // inside is set in the process that runs in the hub.
 const inside = "L2GW_NETLAB_HUB"
 
@@ -34,8 +37,10 @@ func Enter(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	defer func() { _ = ip("netns", "del", hub) }()
-	if err := ip("-n", hub, "link", "set", "lo", "up"); err != nil {
-		t.Fatal(err)
+	for _, args := range [][]string{{"link", "set", "lo", "up"}, {"addr", "add", Hub.String() + "/32", "dev", "lo"}} {
+		if err := ip(append([]string{"-n", hub}, args...)...); err != nil {
+			t.Fatal(err)
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -133,6 +138,7 @@ func (l *Lab) Host(name string) *Host {
 	l.must("-n", h.namespace, "link", "set", "lo", "up")
 	h.Uplink = l.link(h, nil)
 	h.Addr, h.Hub = h.Uplink.ends[0].addr, h.Uplink.ends[1].addr
+	l.must("-n", h.namespace, "route", "add", Hub.String(), "via", h.Hub.String())
 	return h
 }
 

@@ -24,7 +24,7 @@ func TestALinkIsCutInSilenceAndHeals(t *testing.T) {
 	link, there := l.Link(a, b)
 	check := func(when string, direct, hub bool) {
 		t.Helper()
-		if reaches(a, there) != direct || reaches(a, a.Hub) != hub {
+		if reaches(a, there) != direct || reaches(a, a.Hub) != hub || reaches(a, Hub) != hub {
 			t.Errorf("%s: over the link %v, to the hub %v", when, !direct, !hub)
 		}
 	}

@@ -15,12 +15,16 @@ var postgresql = kind{
 	name:    "PostgreSQL",
 	account: "postgres",
 	create: func(s *Server) error {
-		return s.do(postgresProgram("initdb"), "--pgdata="+filepath.Join(s.dir, "data"), "--username=postgres",
-			"--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
+		data := filepath.Join(s.dir, "data")
+		if err := s.do(postgresProgram("initdb"), "--pgdata="+data, "--username=postgres",
+			"--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"); err != nil {
+			return err
+		}
+		return s.do("sh", "-c", `echo host all l2gw 0.0.0.0/0 scram-sha-256 >>"$1"`, "sh", filepath.Join(data, "pg_hba.conf"))
 	},
 	command: func(s *Server) []string {
 		return []string{
-			postgresProgram("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-h", "127.0.0.1", "-p", s.port(),
+			postgresProgram("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-h", s.host(), "-p", s.port(),
 			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200",
 			"-c", "autovacuum_naptime=10s", "-c", "log_min_messages=error", "-c", "log_min_error_statement=panic",
 		}
@@ -60,7 +64,7 @@ var mariadb = kind{
 	command: func(s *Server) []string {
 		return []string{
 			"mariadbd", "--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.Socket,
-			"--bind-address=127.0.0.1", "--port=" + s.port(), "--pid-file=" + filepath.Join(s.dir, "pid"),
+			"--bind-address=" + s.host(), "--port=" + s.port(), "--pid-file=" + filepath.Join(s.dir, "pid"),
 			"--skip-name-resolve", "--skip-log-bin", "--skip-slave-start", "--max-connections=200", "--performance-schema=off",
 			// A commit is handed to the kernel, not to the disk.
 			"--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=32M",

@@ -61,23 +61,27 @@ var (
 )
 
 // PostgreSQL returns this process's PostgreSQL server.
-func PostgreSQL(t testing.TB) *Server { t.Helper(); return shared(t, postgresql) }
+func PostgreSQL(t testing.TB) *Server { t.Helper(); return shared(t, postgresql, "127.0.0.1") }
+
+// PostgreSQLAt returns this process's PostgreSQL server that listens on an
+// address of the host, and lets everybody log in who has the password.
+func PostgreSQLAt(t testing.TB, host string) *Server { t.Helper(); return shared(t, postgresql, host) }
 
 // MariaDB returns this process's MariaDB server.
-func MariaDB(t testing.TB) *Server { t.Helper(); return shared(t, mariadb) }
+func MariaDB(t testing.TB) *Server { t.Helper(); return shared(t, mariadb, "127.0.0.1") }
 
-func shared(t testing.TB, k kind) *Server {
+func shared(t testing.TB, k kind, host string) *Server {
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
-	if s := running[k.name]; s != nil {
+	if s := running[k.name+host]; s != nil {
 		return s
 	}
-	s, err := start(k)
+	s, err := start(k, host)
 	if err != nil {
 		t.Fatalf("%s: %v", k.name, err)
 	}
-	running[k.name] = s
+	running[k.name+host] = s
 	return s
 }
 
@@ -98,14 +102,14 @@ func (m Main) Run() int {
 
 const folders = "l2gw-sql-"
 
-func start(k kind) (s *Server, err error) {
+func start(k kind, host string) (s *Server, err error) {
 	for _, program := range k.missing {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, fmt.Errorf("%s is needed: run `make deps` (%w)", program, err)
 		}
 	}
 	removeLeftovers()
-	s = &Server{kind: k, Addr: freeAddr()}
+	s = &Server{kind: k, Addr: freeAddr(host)}
 	if s.dir, err = os.MkdirTemp("", folders); err != nil {
 		return nil, err
 	}
@@ -360,14 +364,19 @@ func credential(name string) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// freeAddr finds a port of 127.0.0.1 that nobody listens on.
-func freeAddr() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddr finds a port of an address of the host that nobody listens on.
+func freeAddr(host string) string {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		panic(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+func (s *Server) host() string {
+	host, _, _ := net.SplitHostPort(s.Addr)
+	return host
 }
 
 func (s *Server) port() string {
