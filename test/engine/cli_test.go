@@ -75,7 +75,7 @@ func (c *commands) prints(want string, args ...string) {
 
 func TestAnOperatorDoesItAllOnTheCommandLine(t *testing.T) {
 	s := twoSwitches(t)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	waitKnown(t, p)
 	before := read(t, s)
 	c := commandLine(t, p)
@@ -115,7 +115,7 @@ func TestAnOperatorDoesItAllOnTheCommandLine(t *testing.T) {
 func TestTheOldNamesOfTheCommandDoTheSame(t *testing.T) {
 	s := twoSwitches(t)
 	before := read(t, s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	c := commandLine(t, p)
 	neutron, openstack := c.as("neutron-l2gw"), c.as("openstack")
 

@@ -14,7 +14,7 @@ import (
 func connected(t *testing.T) (*ovsdbd.Server, *product.Product, [2]string) {
 	t.Helper()
 	s := twoSwitches(t)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	_, a := connectA(t, p)
 	_, b := connectB(t, p)
 	waitFor(t, s, withB(wantA()))
@@ -129,7 +129,7 @@ func waitRows(t testing.TB, s *ovsdbd.Server, n int) {
 func TestASwitchKilledInTheMiddleOfLargeTransactionsEndsUpComplete(t *testing.T) {
 	const hosts = 5_000
 	s := twoSwitches(t)
-	p := product.Start(t, manyHosts(hosts), "tor:"+s.TCP)
+	p := product.Start(t, manyHosts(hosts), "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
 	for range 3 {
@@ -152,7 +152,7 @@ func TestASwitchKilledInTheMiddleOfLargeTransactionsEndsUpComplete(t *testing.T)
 func TestAThousandRowsAreRestoredSoonAfterTheSwitchIsBack(t *testing.T) {
 	const hosts, limit = 1_000, 5 * 2 * time.Second
 	s := twoSwitches(t)
-	p := product.Start(t, manyHosts(hosts), "tor:"+s.TCP)
+	p := product.Start(t, manyHosts(hosts), "tor:"+s.Endpoint())
 	connectA(t, p)
 	waitRows(t, s, hosts)
 	s.Wipe()
@@ -166,7 +166,7 @@ func TestAThousandRowsAreRestoredSoonAfterTheSwitchIsBack(t *testing.T) {
 
 func TestTheProductKilledAtAnyMomentLosesNoAcknowledgedIntent(t *testing.T) {
 	s := twoSwitches(t)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	p.Connect(gw, netA, "100") // acknowledged
 	p.Kill()

@@ -57,9 +57,19 @@ func addSwitch(s *ovsdbd.Server, name, tunnelIP string, ports ...string) {
 	s.Transact("hardware_vtep", strings.Join(ops, ","))
 }
 
+// startSwitch starts a database, which is reached over TLS where the product is split.
+func startSwitch(t testing.TB, o ovsdbd.Options) *ovsdbd.Server {
+	t.Helper()
+	if product.Split() {
+		_, each := product.SwitchFiles(t)
+		o.TLS = each.SwitchArgs()
+	}
+	return ovsdbd.Start(t, o)
+}
+
 // twoSwitches is a database with ps1 and ps2, both with a port eth1.
 func twoSwitches(t testing.TB) *ovsdbd.Server {
-	s := ovsdbd.Start(t, ovsdbd.Options{})
+	s := startSwitch(t, ovsdbd.Options{})
 	fill(s)
 	return s
 }
@@ -131,7 +141,7 @@ func TestAConnectionIsExactlyItsRowsAndADeletedOneLeavesNothingOfOurs(t *testing
 		{"op":"insert","table":"Physical_Locator","uuid-name":"l","row":{"encapsulation_type":"vxlan_over_ipv4","dst_ip":"10.77.0.99"}},
 		{"op":"insert","table":"Ucast_Macs_Remote","row":{"MAC":"02:00:00:00:00:07","logical_switch":["named-uuid","ls"],"locator":["named-uuid","l"],"ipaddr":"10.7.0.7"}}`)
 	before := read(t, s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	_, a := connectA(t, p)
 	_, b := connectB(t, p)
 

@@ -12,12 +12,12 @@ import (
 // twoDatabases are two switches in a database each, net-a connected to both.
 func twoDatabases(t *testing.T) (one, two *ovsdbd.Server, p *product.Product, c string) {
 	t.Helper()
-	one, two = ovsdbd.Start(t, ovsdbd.Options{}), ovsdbd.Start(t, ovsdbd.Options{})
+	one, two = startSwitch(t, ovsdbd.Options{}), startSwitch(t, ovsdbd.Options{})
 	addSwitch(one, "ps1", "10.77.0.1", "eth1")
 	addSwitch(two, "ps2", "10.77.0.2", "eth1")
 	watch(t, one)
 	watch(t, two)
-	p = product.Start(t, inventoryFile, "one:"+one.TCP, "two:"+two.TCP)
+	p = product.Start(t, inventoryFile, "one:"+one.Endpoint(), "two:"+two.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}},
 		product.Device{Name: "ps2", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c = p.Connect(gw, netA, "100")

@@ -18,9 +18,9 @@ import (
 )
 
 // fetch gets what stands beside the API.
-func fetch(t testing.TB, p *product.Product, path string) (int, string) {
+func fetch(t testing.TB, url string) (int, string) {
 	t.Helper()
-	resp, err := http.Get(p.URL + path)
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +32,31 @@ func fetch(t testing.TB, p *product.Product, path string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// metrics are the values of /metrics, by name and labels as they stand there.
+// metrics are the values of /metrics, by name and labels as they stand there. Where
+// the product is split, they are those of the server, with the databases' of the
+// agent that writes to tor, if one does.
 func metrics(t testing.TB, p *product.Product) map[string]float64 {
 	t.Helper()
-	status, body := fetch(t, p, "/metrics")
+	server, agents := p.Monitors()
+	all := metricsAt(t, server)
+	var of map[string]float64
+	for _, a := range agents {
+		if m := metricsAt(t, a); of == nil || m[ofTor("granted")] == 1 {
+			of = m
+		}
+	}
+	for name, v := range of {
+		if strings.HasPrefix(name, "l2gw_database_") {
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// metricsAt are those of one process.
+func metricsAt(t testing.TB, url string) map[string]float64 {
+	t.Helper()
+	status, body := fetch(t, url+"/metrics")
 	if status != http.StatusOK {
 		t.Fatalf("/metrics: %d %s", status, body)
 	}
@@ -74,7 +95,7 @@ func waitMetrics(t testing.TB, p *product.Product, want map[string]float64) {
 // readyz is the answer of /readyz: its status and the reasons by check, "" for one that holds.
 func readyz(t testing.TB, p *product.Product) (int, map[string]string) {
 	t.Helper()
-	status, body := fetch(t, p, "/readyz")
+	status, body := fetch(t, p.URL+"/readyz")
 	var report struct {
 		Ready  bool
 		Checks []struct {
@@ -100,7 +121,7 @@ func readyz(t testing.TB, p *product.Product) (int, map[string]string) {
 
 func TestTheMetricsTellOfASwitchThatGoesAwayAndComesBack(t *testing.T) {
 	s := twoSwitches(t)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	connectA(t, p)
 	well := map[string]float64{
 		ofTor("connected"): 1, ofTor("granted"): 1, ofTor("locked"): 1, ofTor("in_sync"): 1, ofTor("pending_seconds"): 0,
@@ -161,11 +182,11 @@ func TestTheMetricsTellOfASwitchThatGoesAwayAndComesBack(t *testing.T) {
 }
 
 func TestTheMetricsTellOfRowsThatASwitchRefuses(t *testing.T) {
-	s := ovsdbd.Start(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
+	s := startSwitch(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
 		tables["Logical_Switch"].(map[string]any)["maxRows"] = 1
 	})})
 	fill(s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	_, a := connectA(t, p)
 	gw := p.CreateGateway("gw-b", product.Device{Name: "ps2", Interfaces: []product.Interface{{Name: "eth1"}}})
 	b := p.Connect(gw, netB, "200")
@@ -195,9 +216,9 @@ func TestTheMetricsTellOfRowsThatASwitchRefuses(t *testing.T) {
 
 func TestTheMetricsTellWhoHoldsTheLock(t *testing.T) {
 	s := twoSwitches(t)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	waitMetrics(t, p, map[string]float64{ofTor("locked"): 1, ofTor("in_sync"): 1})
-	second := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	second := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	waitMetrics(t, second, map[string]float64{ofTor("connected"): 1, ofTor("locked"): 0, ofTor("in_sync"): 0})
 	p.Stop()
 	waitMetrics(t, second, map[string]float64{ofTor("locked"): 1, ofTor("in_sync"): 1})
@@ -235,7 +256,7 @@ func TestAnInventoryThatCannotBeReadIsToldAndOneThatNeverWasMakesUnready(t *test
 		}
 		return nil
 	})
-	if status, body := fetch(t, p, "/healthz"); status != http.StatusOK || body != "ok\n" {
+	if status, body := fetch(t, p.URL+"/healthz"); status != http.StatusOK || body != "ok\n" {
 		t.Errorf("/healthz: %d %q", status, body)
 	}
 	p.WriteInventory(inventoryFile)
@@ -249,7 +270,7 @@ func TestAnInventoryThatCannotBeReadIsToldAndOneThatNeverWasMakesUnready(t *test
 
 func TestTheMetricsOfARunningProcessAreNamedAsPrometheusWantsThem(t *testing.T) {
 	p := product.Start(t, inventoryFile)
-	_, body := fetch(t, p, "/metrics")
+	_, body := fetch(t, p.URL+"/metrics")
 	problems, err := promlint.New(strings.NewReader(body)).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +297,7 @@ func logged(t testing.TB, p *product.Product, all ...string) (found string) {
 
 func TestAChangeIsFollowedInTheLogFromTheRequestIntoTheSwitchAndOut(t *testing.T) {
 	s := twoSwitches(t)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	_, connection := connectA(t, p)
 	made := logged(t, p, "msg=created", "resource=l2_gateway_connection", connection)
 	_, request, ok := strings.Cut(strings.TrimSpace(made), "request_id=")

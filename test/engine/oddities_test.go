@@ -45,10 +45,10 @@ func oldSchema(t testing.TB) []byte {
 }
 
 func TestAnOldSwitchGetsBindingsAndUnicastRowsAndSaysWhatItLacks(t *testing.T) {
-	s := ovsdbd.Start(t, ovsdbd.Options{Schema: oldSchema(t)})
+	s := startSwitch(t, ovsdbd.Options{Schema: oldSchema(t)})
 	fill(s)
 	watch(t, s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
 	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "broadcast reaches one of 2") {
@@ -78,7 +78,7 @@ func TestAForeignBindingInTheWayIsAnErrorOfThatBindingAlone(t *testing.T) {
 		{"op":"insert","table":"Logical_Switch","uuid-name":"ls","row":{"name":"theirs","tunnel_key":7000}},
 		{"op":"mutate","table":"Physical_Port","where":[["name","==","eth2"]],"mutations":[["vlan_bindings","insert",["map",[[100,["named-uuid","ls"]]]]]]}`)
 	watch(t, s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}, {Name: "eth2"}}})
 	c := p.Connect(gw, netA, "100")
 	_, b := connectB(t, p)
@@ -103,7 +103,7 @@ func TestAForeignLogicalSwitchWithOurVNIIsAnErrorThatNamesIt(t *testing.T) {
 	s := twoSwitches(t)
 	s.Transact("hardware_vtep", `{"op":"insert","table":"Logical_Switch","row":{"name":"theirs","tunnel_key":5001}}`)
 	watch(t, s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
 	if reason := p.WaitStatus(c, "ERROR"); !strings.Contains(reason, "theirs") || !strings.Contains(reason, "5001") {
@@ -117,7 +117,7 @@ func TestAForeignLogicalSwitchWithOurVNIIsAnErrorThatNamesIt(t *testing.T) {
 func TestEveryCommitOnTheWayKeepsTheOrder(t *testing.T) {
 	s := twoSwitches(t)
 	watch(t, s)
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	_, a := connectA(t, p)
 	connectB(t, p)
 	// Hosts come by the thousand, move to another node, get fewer; the VNI changes; all goes.

@@ -27,7 +27,7 @@ func TestThousandsOfNetworksOnOnePortAreWrittenAndFoundRightAfterARestart(t *tes
 	const networks, bulk = 3_000, 500
 	const limit = 5 * 5 * time.Second
 	s := twoSwitches(t)
-	p := product.Start(t, manyNetworks(networks), "tor:"+s.TCP)
+	p := product.Start(t, manyNetworks(networks), "tor:"+s.Endpoint())
 	gw := p.CreateGateway("trunk", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	for at := 0; at < networks; at += bulk {
 		var all []product.Object

@@ -12,7 +12,7 @@ func TestTheIntentMayBeOnADatabaseServer(t *testing.T) {
 	for name, server := range map[string]func(testing.TB) *sqlserver.Server{"PostgreSQL": sqlserver.PostgreSQL, "MariaDB": sqlserver.MariaDB} {
 		t.Run(name, func(t *testing.T) {
 			s := twoSwitches(t)
-			p := product.StartWith(t, inventoryFile, "--database", server(t).Database(t), "--ovsdb-hosts", "tor:"+s.TCP)
+			p := product.StartWith(t, inventoryFile, "--database", server(t).Database(t), "--ovsdb-hosts", "tor:"+s.Endpoint())
 			connectA(t, p)
 			p.Kill()
 			s.Wipe()

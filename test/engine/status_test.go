@@ -15,8 +15,8 @@ import (
 )
 
 func TestAConnectionToASwitchThatNobodyKnowsIsPendingUntilItComes(t *testing.T) {
-	s := ovsdbd.Start(t, ovsdbd.Options{})
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	s := startSwitch(t, ovsdbd.Options{})
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
 	if reason := p.WaitStatus(c, "PENDING"); !strings.Contains(reason, "ps1") {
@@ -48,9 +48,9 @@ func TestASwitchThatIsAwayLeavesTheLastWordAndSaysSinceWhen(t *testing.T) {
 
 func TestADeviceNameInTwoDatabasesIsAnErrorAndTakesNothingAway(t *testing.T) {
 	s, p, conns := connected(t)
-	other := ovsdbd.Start(t, ovsdbd.Options{})
+	other := startSwitch(t, ovsdbd.Options{})
 	p.Stop()
-	p.AddDatabase("other:" + other.TCP)
+	p.AddDatabase("other:" + other.Endpoint())
 	p.Run()
 	p.WaitStatus(conns[0], "ACTIVE")
 	addSwitch(other, "ps1", "10.77.0.3", "eth1")
@@ -136,7 +136,7 @@ func TestNobodyWritesWhileAnotherHoldsTheLock(t *testing.T) {
 	s := twoSwitches(t)
 	release := takeLock(t, s, "lock")
 	defer release()
-	p := product.Start(t, inventoryFile, "tor:"+s.TCP)
+	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	waitKnown(t, p)
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
@@ -169,11 +169,11 @@ func pickySchema(t testing.TB) []byte {
 }
 
 func TestARowThatTheSwitchRefusesFailsAlone(t *testing.T) {
-	s := ovsdbd.Start(t, ovsdbd.Options{Schema: pickySchema(t)})
+	s := startSwitch(t, ovsdbd.Options{Schema: pickySchema(t)})
 	fill(s)
 	inv := strings.NewReplacer("10.5.0.12", "10.155.0.12", "10.5.0.11", "10.5.0.1").Replace(inventoryFile) +
 		"  - {network: net-a, host: compute-1, mac: \"fa:16:3e:00:00:09\", ips: [10.5.0.9]}\n"
-	p := product.Start(t, inv, "tor:"+s.TCP)
+	p := product.Start(t, inv, "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
 	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "refuses") {
@@ -196,7 +196,7 @@ func TestRowsThatTheCommitRefusesAreFoundAndTheOthersWritten(t *testing.T) {
 	const hosts = 600
 	for _, twins := range []int{1, 60} {
 		t.Run(fmt.Sprint(twins), func(t *testing.T) {
-			s := ovsdbd.Start(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
+			s := startSwitch(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
 				tables["Ucast_Macs_Remote"].(map[string]any)["indexes"] = []any{[]any{"ipaddr"}}
 			})})
 			fill(s)
@@ -204,7 +204,7 @@ func TestRowsThatTheCommitRefusesAreFoundAndTheOthersWritten(t *testing.T) {
 			for i := range twins { // all of them have the address of host 0
 				inv += fmt.Sprintf("  - {network: net-a, host: compute-1, mac: \"fa:16:3e:02:00:%02x\", ips: [10.5.100.0]}\n", i)
 			}
-			p := product.Start(t, inv, "tor:"+s.TCP)
+			p := product.Start(t, inv, "tor:"+s.Endpoint())
 			gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 			c := p.Connect(gw, netA, "100")
 			if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "refuses") {
@@ -222,11 +222,11 @@ func TestRowsThatTheCommitRefusesAreFoundAndTheOthersWritten(t *testing.T) {
 
 // A full table shows only at the commit, which names no row.
 func TestASwitchWhoseTableIsFullTakesWhatFitsAndSaysSo(t *testing.T) {
-	s := ovsdbd.Start(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
+	s := startSwitch(t, ovsdbd.Options{Schema: editSchema(t, func(tables map[string]any) {
 		tables["Ucast_Macs_Remote"].(map[string]any)["maxRows"] = 300
 	})})
 	fill(s)
-	p := product.Start(t, manyHosts(500), "tor:"+s.TCP)
+	p := product.Start(t, manyHosts(500), "tor:"+s.Endpoint())
 	gw := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(gw, netA, "100")
 	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "300 of 500") {

@@ -87,10 +87,10 @@ func TestASwitchWithOneGoodTunnelIPIsReachedThere(t *testing.T) {
 }
 
 func TestASwitchThatClaimsAnothersTunnelIPDoesNotGetIt(t *testing.T) {
-	one, two, third := ovsdbd.Start(t, ovsdbd.Options{}), ovsdbd.Start(t, ovsdbd.Options{}), ovsdbd.Start(t, ovsdbd.Options{})
+	one, two, third := startSwitch(t, ovsdbd.Options{}), startSwitch(t, ovsdbd.Options{}), startSwitch(t, ovsdbd.Options{})
 	addSwitch(one, "ps1", "10.77.0.1", "eth1")
 	addSwitch(two, "ps2", "10.77.0.2", "eth1")
-	p := product.Start(t, inventoryFile, "one:"+one.TCP, "two:"+two.TCP, "three:"+third.TCP)
+	p := product.Start(t, inventoryFile, "one:"+one.Endpoint(), "two:"+two.Endpoint(), "three:"+third.Endpoint())
 	both := p.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}},
 		product.Device{Name: "ps2", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c := p.Connect(both, netA, "100")

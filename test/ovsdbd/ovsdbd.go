@@ -28,6 +28,7 @@ type Options struct {
 	Schema     []byte   // used instead of a file if not nil
 	Remotes    []string // further --remote=… values
 	Args       []string // further arguments
+	TLS        []string // the three certificate options: it can be dialled over TLS as well
 }
 
 // Server is an ovsdb-server process and its database file. Its methods end the
@@ -36,6 +37,7 @@ type Server struct {
 	Dir    string
 	Socket string // path of the unix socket
 	TCP    string // host:port
+	SSL    string // host:port for TLS, or ""
 
 	t    testing.TB
 	opts Options
@@ -55,6 +57,9 @@ func Start(t testing.TB, opts Options) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{Dir: dir, Socket: filepath.Join(dir, "db.sock"), TCP: freeAddr(t), t: t, opts: opts}
+	if opts.TLS != nil {
+		s.SSL = freeAddr(t)
+	}
 	t.Cleanup(func() {
 		s.Kill()
 		os.RemoveAll(dir)
@@ -90,6 +95,9 @@ func (s *Server) Run() {
 		s.file(), "--remote=punix:" + s.Socket, "--remote=ptcp:" + portFirst(s.TCP),
 		"--unixctl=" + filepath.Join(s.Dir, "ctl"), "--log-file=" + filepath.Join(s.Dir, "log"), "-vconsole:off", "-vsyslog:off",
 	}
+	if s.SSL != "" {
+		args = append(append(args, "--remote=pssl:"+portFirst(s.SSL)), s.opts.TLS...)
+	}
 	for _, r := range s.opts.Remotes {
 		args = append(args, "--remote="+r)
 	}
@@ -124,6 +132,14 @@ func (s *Server) Run() {
 			s.t.Fatalf("ovsdb-server does not answer: %s", &stderr)
 		}
 	}
+}
+
+// Endpoint is what stands behind the name in --ovsdb-hosts: with TLS if the server has it.
+func (s *Server) Endpoint() string {
+	if s.SSL != "" {
+		return "ssl:" + s.SSL
+	}
+	return s.TCP
 }
 
 // Kill ends the server as a power cut would (SIGKILL) and waits until it is gone.

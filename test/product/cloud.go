@@ -2,11 +2,17 @@ package product
 
 import (
 	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"l2gw/test/netlab"
 	"l2gw/test/sqlserver"
 )
 
@@ -19,8 +25,17 @@ type Cloud struct {
 	Database  string // URL
 	AgentList string // file: who may connect
 	PKI       *PKI
+	Links     []*netlab.Link // of a laboratory: each agent's to each server
 
-	t testing.TB
+	t     testing.TB
+	hosts map[string]*netlab.Host // by name of the process; nil: all on this one
+	ends  map[string][]end        // the links of a host
+}
+
+// end is the server's address on a link from an agent.
+type end struct {
+	agent string
+	addr  netip.Addr
 }
 
 // CloudOptions say how many there are of each; none of them is started.
@@ -29,6 +44,9 @@ type CloudOptions struct {
 	Database        string // URL; "": a new one on PostgreSQL
 	ServerArgs      []string
 	AgentArgs       []string // --ovsdb-hosts and such, for all agents
+	// Lab gives each process a host of its own, with links from each agent to each
+	// server; the database and the switches must listen on netlab.Hub.
+	Lab *netlab.Lab
 }
 
 // Serve is an `l2gw serve`.
@@ -37,6 +55,7 @@ type Serve struct {
 	API
 	Fabric string // HOST:PORT for agents
 	State  string // folder
+	Host   *netlab.Host
 }
 
 // Agent is an `l2gw agent`.
@@ -44,6 +63,7 @@ type Agent struct {
 	*Process
 	Monitor API // for metrics
 	State   string
+	Host    *netlab.Host
 }
 
 // NewCloud makes certificates, files and a database for a cloud.
@@ -64,6 +84,9 @@ func NewCloud(t testing.TB, inventory string, o CloudOptions) *Cloud {
 		fmt.Fprintf(&list, "- {name: agent-%d, databases: ['*']}\n", i+1)
 	}
 	c.WriteAgents(list.String())
+	if o.Lab != nil {
+		c.lay(o)
+	}
 	for i := range o.Servers {
 		c.Servers = append(c.Servers, c.NewServe(fmt.Sprintf("server-%d", i+1), o.ServerArgs...))
 	}
@@ -74,34 +97,100 @@ func NewCloud(t testing.TB, inventory string, o CloudOptions) *Cloud {
 	return c
 }
 
+// lay makes hosts and links.
+func (c *Cloud) lay(o CloudOptions) {
+	c.hosts, c.ends = map[string]*netlab.Host{}, map[string][]end{}
+	for i := range o.Agents {
+		name := fmt.Sprintf("agent-%d", i+1)
+		c.hosts[name] = o.Lab.Host(name)
+	}
+	for i := range o.Servers {
+		server := fmt.Sprintf("server-%d", i+1)
+		c.hosts[server] = o.Lab.Host(server)
+		for j := range o.Agents {
+			agent := fmt.Sprintf("agent-%d", j+1)
+			link, addr := o.Lab.Link(c.hosts[agent], c.hosts[server])
+			c.Links = append(c.Links, link)
+			c.ends[server] = append(c.ends[server], end{agent, addr})
+		}
+	}
+}
+
+// The ports of processes that have a host of their own.
+const (
+	apiPort    = ":9697"
+	fabricPort = ":9698"
+	metricPort = ":9699"
+)
+
 // NewServe describes one more server.
 func (c *Cloud) NewServe(name string, args ...string) *Serve {
 	c.t.Helper()
-	listen := freeAddr(c.t)
-	s := &Serve{API: API{"http://" + listen, c.t}, Fabric: freeAddr(c.t), State: filepath.Join(c.t.TempDir(), "state")}
+	s := &Serve{State: filepath.Join(c.t.TempDir(), "state"), Host: c.hosts[name]}
+	var listen string
+	sans := []string{"127.0.0.1"}
+	if s.Host == nil {
+		listen, s.Fabric = freeAddr(c.t), freeAddr(c.t)
+		s.API = API{"http://" + listen, c.t}
+	} else {
+		listen, s.Fabric = "0.0.0.0"+apiPort, "0.0.0.0"+fabricPort
+		s.API = API{"http://" + s.Host.Addr.String() + apiPort, c.t}
+		args = append(slices.Clone(args), "--listen-without-authentication")
+		for _, e := range c.ends[name] {
+			sans = append(sans, e.addr.String())
+		}
+	}
 	all := append([]string{
-		"serve", "--listen", listen, "--fabric-listen", s.Fabric, "--state-dir", s.State, "--database", c.Database, "--inventory", c.Inventory,
+		"serve", "--listen", listen, "--fabric-listen", s.Fabric, "--state-dir", s.State, "--database", named(c.Database, name), "--inventory", c.Inventory,
 		"--agents", c.AgentList, "--server-name", name,
-	}, c.PKI.Issue(name, "127.0.0.1").FabricArgs()...)
+	}, c.PKI.Issue(name, sans...).FabricArgs()...)
 	s.Process = newProcess(c.t, name, append(all, args...)...)
+	s.host = s.Host
 	s.ready = s.URL + "/healthz"
 	return s
+}
+
+// named is the URL with a name by which PostgreSQL knows who is connected.
+func named(database, name string) string {
+	u, err := url.Parse(database)
+	if err != nil || u.Scheme != "postgresql" {
+		return database
+	}
+	q := u.Query()
+	q.Set("application_name", name)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // NewAgent describes one more agent of all servers that there are by now; args
 // say how it is known and what it keeps.
 func (c *Cloud) NewAgent(name string, args ...string) *Agent {
 	c.t.Helper()
-	monitor := freeAddr(c.t)
-	a := &Agent{Monitor: API{"http://" + monitor, c.t}, State: filepath.Join(c.t.TempDir(), "state")}
+	a := &Agent{State: filepath.Join(c.t.TempDir(), "state"), Host: c.hosts[name]}
+	var monitor string
 	var servers []string
+	if a.Host == nil {
+		monitor = freeAddr(c.t)
+		a.Monitor = API{"http://" + monitor, c.t}
+	} else {
+		monitor = "0.0.0.0" + metricPort
+		a.Monitor = API{"http://" + a.Host.Addr.String() + metricPort, c.t}
+	}
 	for _, s := range c.Servers {
-		servers = append(servers, s.Fabric)
+		if s.Host == nil {
+			servers = append(servers, s.Fabric)
+		}
+		for _, e := range c.ends[s.Name] {
+			if e.agent == name {
+				servers = append(servers, e.addr.String()+fabricPort)
+			}
+		}
 	}
 	a.Process = newProcess(c.t, name, append([]string{
 		"agent", "--host", name, "--servers", strings.Join(servers, ","), "--state-dir", a.State, "--metrics-listen", monitor,
 	}, args...)...)
 	a.ready = a.Monitor.URL + "/healthz"
+	a.host = a.Host
 	return a
 }
 
@@ -190,6 +279,34 @@ func NewPKI(t testing.TB) *PKI {
 	p := &PKI{filepath.Join(t.TempDir(), "pki"), t}
 	p.run("certs", "init", p.Dir)
 	return p
+}
+
+var switches struct {
+	once       sync.Once
+	dir        string
+	err        error
+	ours, each Files
+}
+
+// SwitchFiles are certificates for connections with switches, the same for all
+// tests of this process: of L2GW, and of each switch, which is 127.0.0.1.
+func SwitchFiles(t testing.TB) (ours, each Files) {
+	t.Helper()
+	switches.once.Do(func() {
+		dir, err := os.MkdirTemp("", "l2gw-pki")
+		if err != nil {
+			switches.err = err
+			return
+		}
+		switches.dir = dir
+		p := &PKI{filepath.Join(dir, "pki"), t}
+		p.run("certs", "init", p.Dir)
+		switches.ours, switches.each = p.Issue("l2gw"), p.Issue("switch", "127.0.0.1")
+	})
+	if switches.err != nil || switches.each.CA == "" {
+		t.Fatalf("there are no certificates for switches: %v", switches.err)
+	}
+	return switches.ours, switches.each
 }
 
 // Issue makes a certificate for a name, and for further ones.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"l2gw/test/netlab"
 )
 
 // Patience is how long a test waits for something that should take no time: a
@@ -28,8 +30,11 @@ var build struct {
 	err  error
 }
 
-// RemoveBinary removes what Binary built; a TestMain calls it at the end.
+// RemoveBinary removes what Binary and SwitchFiles made; a TestMain calls it at the end.
 func RemoveBinary() {
+	if switches.dir != "" {
+		os.RemoveAll(switches.dir)
+	}
 	if build.path != "" {
 		os.RemoveAll(filepath.Dir(build.path))
 	}
@@ -68,7 +73,11 @@ var polls = regexp.MustCompile(`(?m)^.* msg=request method=GET .*\n`)
 type Process struct {
 	Name string
 
+	// Program is the binary; Binary's if "". It counts at the next start.
+	Program string
+
 	t      testing.TB
+	host   *netlab.Host // nil: this one
 	args   []string
 	ready  string // URL that answers 200 once it is up
 	cmd    *exec.Cmd
@@ -99,6 +108,27 @@ func (p *Process) Launch() {
 	p.answers(p.Name+" answers", p.ready)
 }
 
+// Spawn starts the process if it does not run, and does not wait for it.
+func (p *Process) Spawn() {
+	p.t.Helper()
+	if !p.Running() {
+		p.start()
+	}
+}
+
+// Running reports whether the process was started and has not ended.
+func (p *Process) Running() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
 // start starts the process, from a thread that lives as long as it: the
 // kernel's signal at the parent's death is about the parent's thread.
 func (p *Process) start() {
@@ -108,7 +138,11 @@ func (p *Process) start() {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(Binary(p.t), p.args...)
+	program := p.Program
+	if program == "" {
+		program = Binary(p.t)
+	}
+	cmd := exec.Command(program, p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, exited := make(chan error), make(chan struct{})

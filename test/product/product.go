@@ -3,6 +3,7 @@
 package product
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ type Product struct {
 
 	parts  []*Process // in the order in which they are started
 	agents []*Process // those of parts that have the databases
+	cloud  *Cloud     // nil: one process
 }
 
 // Split reports whether Start runs servers and agents.
@@ -46,6 +48,18 @@ func StartWith(t testing.TB, inventory string, args ...string) *Product {
 	product := p(t, inventory, args)
 	product.Run()
 	return product
+}
+
+// StartStandalone is StartWith for what is told of `l2gw standalone` alone; why says so in
+// the test's log where other stories are told of servers and agents.
+func StartStandalone(t testing.TB, why, inventory string, args ...string) *Product {
+	t.Helper()
+	if Split() {
+		t.Logf("as one process, not split: %s", why)
+	}
+	p := standalone(t, inventory, args)
+	p.Run()
+	return p
 }
 
 func standalone(t testing.TB, inventory string, args []string) *Product {
@@ -74,8 +88,20 @@ func split(t testing.TB, inventory string, args []string) *Product {
 			o.AgentArgs = append(o.AgentArgs, name+"="+value)
 		}
 	}
+	if !slices.ContainsFunc(o.AgentArgs, func(s string) bool { return strings.HasPrefix(s, "--private-key=") }) {
+		ours, _ := SwitchFiles(t)
+		o.AgentArgs = append(ours.SwitchArgs(), o.AgentArgs...)
+	}
 	c := NewCloud(t, inventory, o)
-	p := &Product{API: c.Servers[0].API, Data: c.Servers[0].State, Inventory: c.Inventory}
+	// A switch that dials in does so to each agent, at an address of its own.
+	for i, a := range c.Agents {
+		for k, arg := range a.args {
+			if strings.HasPrefix(arg, "--ovsdb-listen=") {
+				a.args[k] = strings.TrimSuffix(arg, ":"+Dialled(0)) + ":" + Dialled(i)
+			}
+		}
+	}
+	p := &Product{API: c.Servers[0].API, Data: c.Servers[0].State, Inventory: c.Inventory, cloud: c}
 	for _, s := range c.Servers {
 		p.parts = append(p.parts, s.Process)
 	}
@@ -84,6 +110,25 @@ func split(t testing.TB, inventory string, args []string) *Product {
 		p.agents = append(p.agents, a.Process)
 	}
 	return p
+}
+
+// Dialled is the address at which agent i of a split product waits for switches that
+// are told to dial 127.0.0.1.
+func Dialled(i int) string { return fmt.Sprintf("127.0.0.%d", i+1) }
+
+// Managers is how many of the product's processes connect to each switch.
+func (p *Product) Managers() int { return len(p.agents) }
+
+// Monitors are the URLs at which metrics of the server and of the databases are: one
+// and the same, or the (first) server and each agent.
+func (p *Product) Monitors() (server string, databases []string) {
+	if p.cloud == nil {
+		return p.URL, []string{p.URL}
+	}
+	for _, a := range p.cloud.Agents {
+		databases = append(databases, a.Monitor.URL)
+	}
+	return p.URL, databases
 }
 
 // Run starts all that does not run, and waits until the API answers and knows
