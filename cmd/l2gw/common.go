@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -148,6 +151,24 @@ func (l *logFile) reopen() error {
 	}
 	l.file = f
 	return nil
+}
+
+// reopenOnHangup opens the log anew at each SIGHUP, until ctx ends: whoever
+// rotates logs sends one. What else changes is followed without any signal.
+func reopenOnHangup(ctx context.Context, file *logFile, log *slog.Logger) {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		}
+		if err := file.reopen(); err != nil {
+			log.Warn("the log file cannot be opened anew; going on with the one before", "error", err)
+		}
+	}
 }
 
 // Write implements io.Writer.

@@ -99,6 +99,10 @@ func (s *serve) run(ctx context.Context) error {
 	srv.run(ctx, g)
 	agents.run(ctx, g)
 	g.Go(func() error { return expiry.run(ctx) })
+	g.Go(func() error {
+		reopenOnHangup(ctx, logFile, log)
+		return nil
+	})
 	if err := ended(g.Wait()); err != nil {
 		return err
 	}
