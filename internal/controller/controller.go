@@ -184,7 +184,7 @@ func (c *Controller) load(ctx context.Context) error {
 	}
 	c.locked(func() {
 		for name, o := range owned {
-			c.state.database(name).owned = cloneOwnership(o)
+			c.state.database(name).own(o)
 		}
 		c.state.recall(remembered)
 		c.distrustTunnels()

@@ -47,7 +47,7 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 		}
 		d.observed = now
 		s.hearHolds(d, now.Held, c.opts.Now())
-		d.noteTunnels()
+		d.noteDevices()
 		changed := changedDevices(old.Devices, now.Devices)
 		for name := range changed {
 			s.report(name)
@@ -55,6 +55,7 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 		}
 		if len(changed) > 0 {
 			news = true
+			s.suspectAll(d)
 			c.distrustTunnels() // first: no MAC behind such an address is believed, even for a moment
 		}
 		networks := map[string]bool{}
@@ -77,10 +78,8 @@ func (c *Controller) hearObserved(ctx context.Context, d *database, now l2gw.Dat
 // report finds out anew which databases report a device.
 func (s *state) report(device string) {
 	var in []string
-	for name, d := range s.databases {
-		if slices.ContainsFunc(d.observed.Devices, func(x l2gw.DeviceState) bool { return x.Name == device }) {
-			in = append(in, name)
-		}
+	for _, d := range s.where.reporting(device) {
+		in = append(in, d.name)
 	}
 	if fresh := slices.DeleteFunc(slices.Clone(in), func(name string) bool { return s.databases[name].isMemory() }); len(fresh) > 0 {
 		in = fresh

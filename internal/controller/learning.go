@@ -136,6 +136,7 @@ func (n *network) table(now time.Time) *l2gw.MACTable {
 // learnedChanged brings the network's segment up to date after its table of
 // learned MACs changed.
 func (s *state) learnedChanged(n *network, ch l2gw.MACChanges) {
+	s.age(n)
 	macs := slices.Clone(ch.Unset)
 	for _, h := range ch.Set {
 		macs = append(macs, h.MAC)
@@ -147,30 +148,19 @@ func (s *state) learnedChanged(n *network, ch l2gw.MACChanges) {
 
 // untilLearnedDeadline is how long until a learned MAC ages or thaws.
 func (c *Controller) untilLearnedDeadline() time.Duration {
-	now := c.opts.Now()
-	next := now.Add(idle)
-	for _, n := range c.state.networks {
-		if n.learned == nil {
-			continue
-		}
-		if t, any := n.learned.Deadline(); any && t.Before(next) {
-			next = t
-		}
+	if len(c.state.aging) == 0 {
+		return idle
 	}
-	return max(next.Sub(now), time.Millisecond)
+	return min(max(c.state.aging[0].ages.next.Sub(c.opts.Now()), time.Millisecond), idle)
 }
 
 // ageLearned lets go of what has been silent for long enough.
 func (c *Controller) ageLearned(context.Context) {
 	now := c.opts.Now()
 	c.locked(func() {
-		for _, n := range c.state.networks {
-			if n.learned == nil {
-				continue
-			}
-			if t, any := n.learned.Deadline(); any && !t.After(now) {
-				c.state.learnedChanged(n, n.learned.Advance(now))
-			}
+		s := &c.state
+		for _, n := range s.due(now) {
+			s.learnedChanged(n, n.learned.Advance(now))
 		}
 	})
 }

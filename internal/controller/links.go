@@ -351,6 +351,7 @@ func (c *Controller) regrant(ctx context.Context, databases ...string) {
 			if (d.source == nil) != (st.source == nil) {
 				// What is remembered of it weighs more, or less, now: see isMemory.
 				came = true
+				c.state.suspectAll(d)
 				for _, dev := range d.observed.Devices {
 					maps.Copy(affected, c.state.ofDevice[dev.Name])
 				}

@@ -37,15 +37,14 @@ func (c *Controller) recorded(epoch uint64, name string, more l2gw.Ownership) {
 		}
 		d := s.database(name)
 		keys := map[l2gw.BindingKey]bool{}
+		d.own(more)
 		for id, vni := range more.Networks {
-			d.owned.Networks[id] = vni
 			if d.asked.Networks[id] == vni {
 				delete(d.asked.Networks, id)
 			}
 			s.affects(id, keys)
 		}
 		for k, id := range more.Bindings {
-			d.owned.Bindings[k] = id
 			if d.asked.Bindings[k] == id {
 				delete(d.asked.Bindings, k)
 			}
@@ -70,7 +69,7 @@ type move struct {
 // lacks for that is returned, by database, once.
 func (s *state) place(keys map[l2gw.BindingKey]bool, now time.Time) map[string]l2gw.Ownership {
 	ask := map[string]l2gw.Ownership{}
-	touched, moved := map[string]bool{}, map[*database]bool{}
+	touched := map[string][]*database{} // networks, and the databases where they are bound otherwise now
 	for d, m := range s.moves(keys) {
 		if !isNothing(m.more) {
 			if s.leading {
@@ -78,22 +77,20 @@ func (s *state) place(keys map[l2gw.BindingKey]bool, now time.Time) map[string]l
 				maps.Copy(d.asked.Bindings, m.more.Bindings)
 				ask[d.name] = m.more
 			} else {
-				maps.Copy(d.owned.Networks, m.more.Networks)
-				maps.Copy(d.owned.Bindings, m.more.Bindings)
+				d.own(m.more)
 			}
 		}
 		if len(m.set)+len(m.unset) > 0 {
-			moved[d] = true
 			for id := range s.move(d, m) {
 				s.relearn(d, id, now)
-				touched[id] = true
+				touched[id] = append(touched[id], d)
 			}
 		}
 		s.findLost(d)
 	}
-	for id := range touched {
-		s.remerge(id)
-		for d := range moved {
+	for id, moved := range touched {
+		s.rejoin(id)
+		for _, d := range moved {
 			if d.feed != nil {
 				d.feed.network(id).full = true
 			}
@@ -114,13 +111,12 @@ func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
 		}
 		return moves[d]
 	}
-	have := s.whereabouts(keys)
 	for k := range keys {
 		b, wanted := s.bindings[k]
-		among := have[k]
+		among := s.where.strike(k)
 		var home []string
 		if wanted && !s.gone(b.NetworkID) {
-			home = s.homeAmong(k, slices.Values(among))
+			home = s.homeAmong(k, among)
 			for _, name := range home {
 				if d := s.databases[name]; !slices.Contains(among, d) {
 					among = append(among, d)
@@ -162,36 +158,6 @@ func (s *state) moves(keys map[l2gw.BindingKey]bool) map[*database]*move {
 		}
 	}
 	return moves
-}
-
-// whereabouts are the databases on which each of the given bindings is wanted or
-// recorded as ours. It takes no longer than there are such bindings or keys on
-// each database, whichever are fewer.
-func (s *state) whereabouts(keys map[l2gw.BindingKey]bool) map[l2gw.BindingKey][]*database {
-	at := make(map[l2gw.BindingKey][]*database, len(keys))
-	for _, d := range s.databases {
-		if len(keys) < len(d.wanted)+len(d.owned.Bindings) {
-			for k := range keys {
-				_, wanted := d.wanted[k]
-				_, ours := d.owned.Bindings[k]
-				if wanted || ours {
-					at[k] = append(at[k], d)
-				}
-			}
-			continue
-		}
-		for k := range d.owned.Bindings {
-			if keys[k] {
-				at[k] = append(at[k], d)
-			}
-		}
-		for k := range d.wanted {
-			if _, ours := d.owned.Bindings[k]; !ours && keys[k] {
-				at[k] = append(at[k], d)
-			}
-		}
-	}
-	return at
 }
 
 // move takes in what changes on one database, and returns the networks that it concerns.
@@ -302,8 +268,7 @@ func (c *Controller) adopt(epoch uint64, owned map[string]l2gw.Ownership, rememb
 	now := c.opts.Now()
 	for name, d := range s.databases {
 		d.owned, d.asked = noOwnership(), noOwnership()
-		maps.Copy(d.owned.Networks, owned[name].Networks)
-		maps.Copy(d.owned.Bindings, owned[name].Bindings)
+		d.own(owned[name])
 		clear(d.boundSince) // words of earlier epochs confirm nothing: noLonger
 		clear(d.unboundBy)
 		bound := maps.Clone(d.bound)

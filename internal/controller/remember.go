@@ -24,7 +24,8 @@ func (s *state) recall(all map[string]l2gw.Remembered) {
 			devices[name] = true
 		}
 		d.observed.Devices = r.Devices
-		d.noteTunnels()
+		d.noteDevices()
+		s.suspectAll(d)
 		d.learned = make(map[fabric.LearnedKey]l2gw.Learned, len(r.Learned))
 		for _, l := range r.Learned {
 			d.learned[fabric.LearnedKey{NetworkID: l.NetworkID, MAC: l.MAC}] = l
@@ -41,10 +42,13 @@ func (s *state) recall(all map[string]l2gw.Remembered) {
 // now. What anybody else reports weighs more.
 func (d *database) isMemory() bool { return d.source == nil && d.seen.IsZero() }
 
-func (d *database) noteTunnels() {
+// noteDevices takes in that the database's devices are others.
+func (d *database) noteDevices() {
 	for _, dev := range d.observed.Devices {
+		d.where.reported(dev.Name, d)
 		for _, ip := range dev.TunnelIPs {
 			d.tunnels[ip] = true
+			d.where.tunnel(ip, d)
 		}
 	}
 }

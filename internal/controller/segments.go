@@ -89,6 +89,7 @@ func (s *state) changeBase(n *network, ch inventory.Change, now time.Time) {
 	if n.merged == nil || old == nil || ch.Delta == nil {
 		if n.learned != nil {
 			n.learned.SetInventory(now, n.base.Hosts)
+			s.age(n)
 		}
 		s.remerge(n.id)
 		return
@@ -100,6 +101,7 @@ func (s *state) changeBase(n *network, ch inventory.Change, now time.Time) {
 	macs = append(macs, ch.Delta.Removed...)
 	if n.learned != nil {
 		c := n.learned.UpdateInventory(now, n.base.Hosts, macs)
+		s.age(n)
 		macs = append(macs, c.Unset...) // others may have fallen due with it
 		for _, h := range c.Set {
 			macs = append(macs, h.MAC)
@@ -183,6 +185,16 @@ func (s *state) remerge(id string) {
 	s.dirty(id, nil)
 }
 
+// rejoin brings a network's segment up to date after it was bound or unbound
+// somewhere: what there is of it may be the same, but for its VTEPs.
+func (s *state) rejoin(id string) {
+	if n := s.networks[id]; n != nil && n.base != nil && n.merged != nil && len(s.ofNetwork[id]) > 0 {
+		s.mergeHosts(n, nil)
+		return
+	}
+	s.remerge(id)
+}
+
 // mergeHosts brings the named hosts of a network's segment up to date, and its VTEPs.
 func (s *state) mergeHosts(n *network, macs []l2gw.MAC) {
 	if n.merged == nil {
@@ -207,7 +219,11 @@ func (s *state) mergeHosts(n *network, macs []l2gw.MAC) {
 	m := *n.base
 	m.Hosts, m.HostSum = hosts.Commit(), sum
 	m.VTEPs, m.Version = joinVTEPs(n.base.VTEPs, s.gateways(n.id)), s.nextVersion()
+	old := n.merged
 	n.merged = &m
+	if len(macs) == 0 && m.Name == old.Name && m.VNI == old.VNI && m.MTU == old.MTU && slices.Equal(m.VTEPs, old.VTEPs) {
+		return // nothing to tell
+	}
 	if macs == nil {
 		macs = []l2gw.MAC{}
 	}

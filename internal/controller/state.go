@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -26,9 +25,12 @@ type state struct {
 	databases map[string]*database          // those that an agent reports or that hold rows of ours
 	reporting map[string][]string           // device name → databases that report it, sorted
 	binding   map[string]map[*database]bool // network id → databases on which it is bound
+	where     *whereabouts
+	aging     agingHeap // networks with learned MACs that age or thaw
 
 	nodes   map[netip.Addr]int    // VTEPs of the inventory, and how many networks have each
 	holders map[netip.Addr]string // tunnel IPs, and the database that had each first and still has it
+	suspect map[netip.Addr]bool   // tunnel IPs that are to be judged anew
 
 	// leading is set while this server feeds agents and writes to the store, with
 	// version.Epoch. One that stands by keeps the same state in memory only.
@@ -46,6 +48,7 @@ type network struct {
 	base    *l2gw.Segment  // as the inventory tells it; nil if it does not
 	merged  *l2gw.Segment  // base with the gateways' tunnel IPs and learned hosts; nil unless bound and known
 	learned *l2gw.MACTable // what switches learned on it; nil until they did
+	ages    aging
 }
 
 // database is one OVSDB database: what is there, what must be there, what is ours.
@@ -59,6 +62,7 @@ type database struct {
 	wanted   map[l2gw.BindingKey]l2gw.Binding
 	bound    map[string]int                // how many of wanted a network has, by its id
 	binding  map[string]map[*database]bool // state.binding
+	where    *whereabouts                  // state.where
 	// When a network of ours was last bound there, as a version: later words to the agent are newer.
 	boundSince map[string]l2gw.Version
 
@@ -93,6 +97,8 @@ func newState() state {
 		binding:      map[string]map[*database]bool{},
 		nodes:        map[netip.Addr]int{},
 		holders:      map[netip.Addr]string{},
+		suspect:      map[netip.Addr]bool{},
+		where:        newWhereabouts(),
 		leading:      true,
 		version:      l2gw.Version{Epoch: 1},
 		unboundBy:    map[l2gw.BindingKey]string{},
@@ -117,6 +123,8 @@ func (s *state) database(name string) *database {
 			wanted:         map[l2gw.BindingKey]l2gw.Binding{},
 			bound:          map[string]int{},
 			binding:        s.binding,
+			where:          s.where,
+			refused:        map[netip.Addr]string{},
 			boundSince:     map[string]l2gw.Version{},
 			bindingResults: map[l2gw.BindingKey]fabric.BindingResult{},
 			networkResults: map[string]fabric.NetworkResult{},
@@ -181,16 +189,16 @@ func (s *state) gone(network string) bool {
 // reports the device. While nobody does, it is where the binding has been
 // before: a switch that is away, or has lost its database, keeps what it had.
 // If several databases report the device, only those that had it before keep it.
-func (s *state) home(k l2gw.BindingKey) []string { return s.homeAmong(k, maps.Values(s.databases)) }
+func (s *state) home(k l2gw.BindingKey) []string { return s.homeAmong(k, s.where.of(k)) }
 
 // homeAmong is home for who knows on which databases the binding may be recorded as ours.
-func (s *state) homeAmong(k l2gw.BindingKey, databases iter.Seq[*database]) []string {
+func (s *state) homeAmong(k l2gw.BindingKey, databases []*database) []string {
 	reporting := s.reporting[k.Device]
 	if len(reporting) == 1 {
 		return reporting
 	}
 	var had []string
-	for d := range databases {
+	for _, d := range databases {
 		if _, ok := d.owned.Bindings[k]; ok && (len(reporting) == 0 || slices.Contains(reporting, d.name)) {
 			had = append(had, d.name)
 		}
@@ -235,6 +243,7 @@ func (d *database) want(k l2gw.BindingKey, b *l2gw.Binding) {
 		return
 	}
 	d.wanted[k] = *b
+	d.where.placed(k, d)
 	if d.bound[b.NetworkID]++; d.bound[b.NetworkID] == 1 {
 		if d.binding[b.NetworkID] == nil {
 			d.binding[b.NetworkID] = map[*database]bool{}

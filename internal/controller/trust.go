@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -29,64 +30,73 @@ func (s *state) countNodes(old, now *l2gw.Segment) (changed bool) {
 	}
 	if now != nil {
 		for _, ip := range now.VTEPs {
-			s.nodes[ip]++
-			changed = changed || s.nodes[ip] == 1
+			if s.nodes[ip]++; s.nodes[ip] == 1 {
+				s.suspect[ip], changed = true, true
+			}
 		}
 	}
 	if old != nil {
 		for _, ip := range old.VTEPs {
 			if s.nodes[ip]--; s.nodes[ip] == 0 {
 				delete(s.nodes, ip)
-				changed = true
+				s.suspect[ip], changed = true, true
 			}
 		}
 	}
 	return changed
 }
 
-// judgeTunnels finds out anew whose tunnel IPs are refused. It returns the
-// databases for which that is otherwise than before.
+// suspectAll has all tunnel IPs judged anew that a database's switches have had.
+func (s *state) suspectAll(d *database) {
+	for ip := range d.tunnels {
+		s.suspect[ip] = true
+	}
+}
+
+// judgeTunnels finds out anew which of the tunnel IPs that are suspect are
+// refused to whom. It returns the databases for which that is otherwise than before.
 func (s *state) judgeTunnels() (changed []*database) {
-	names := slices.Sorted(maps.Keys(s.databases))
-	for ip, name := range s.holders {
-		if d := s.databases[name]; !d.reports(ip) || d.isMemory() {
-			delete(s.holders, ip)
+	news := map[*database]bool{}
+	refuse := func(d *database, ip netip.Addr, why string) {
+		if d.refused[ip] == why {
+			return
+		}
+		news[d] = true
+		if d.refused[ip] = why; why == "" {
+			delete(d.refused, ip)
 		}
 	}
-	for _, memory := range []bool{false, true} {
-		for _, name := range names {
-			if s.databases[name].isMemory() == memory {
-				s.hold(name)
-			}
+	for ip := range s.suspect {
+		have, had := s.where.having(ip)
+		s.hold(ip, have)
+		for _, d := range had {
+			refuse(d, ip, "")
+		}
+		for _, d := range have {
+			refuse(d, ip, s.mayNotHave(d, ip))
 		}
 	}
-	for _, name := range names {
-		d := s.databases[name]
-		refused := map[netip.Addr]string{}
-		for _, dev := range d.observed.Devices {
-			for _, ip := range dev.TunnelIPs {
-				if why := s.mayNotHave(d, ip); why != "" {
-					refused[ip] = why
-				}
-			}
-		}
-		if !maps.Equal(refused, d.refused) {
-			d.refused = refused
-			changed = append(changed, d)
-		}
-	}
-	return changed
+	clear(s.suspect)
+	return slices.SortedFunc(maps.Keys(news), byName)
 }
 
-// hold gives a database the tunnel IPs that nobody has.
-func (s *state) hold(name string) {
-	for _, dev := range s.databases[name].observed.Devices {
-		for _, ip := range dev.TunnelIPs {
-			if s.holders[ip] == "" {
-				s.holders[ip] = name
-			}
+// hold decides which of the databases that have a tunnel IP, sorted, is its
+// holder: the one that is, or else the first, and before those that are memory only.
+func (s *state) hold(ip netip.Addr, have []*database) {
+	rank := func(d *database) int {
+		switch {
+		case d.isMemory():
+			return 2
+		case s.holders[ip] == d.name:
+			return 0
 		}
+		return 1
 	}
+	if len(have) == 0 {
+		delete(s.holders, ip)
+		return
+	}
+	s.holders[ip] = slices.MinFunc(have, func(a, b *database) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), byName(a, b)) }).name
 }
 
 // mayNotHave is why a switch of d may not have the tunnel IP, or "".
