@@ -76,10 +76,11 @@ func (e *expiry) watch(plan *switchPlan) {
 func (e *expiry) run(ctx context.Context) error {
 	tick := time.NewTicker(expiryEvery)
 	defer tick.Stop()
+	e.lookAtFiles() // peers are warned of when they show something
 	for {
-		e.look()
 		select {
 		case <-tick.C:
+			e.look()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -87,6 +88,15 @@ func (e *expiry) run(ctx context.Context) error {
 }
 
 func (e *expiry) look() {
+	e.lookAtFiles()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for p, cert := range e.peers {
+		e.warn(cert, p.kind, p.name)
+	}
+}
+
+func (e *expiry) lookAtFiles() {
 	e.mu.Lock()
 	files := slices.Clone(e.files)
 	e.mu.Unlock()
@@ -98,11 +108,6 @@ func (e *expiry) look() {
 		for _, cert := range all {
 			e.warn(cert, f.option, f.path)
 		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for p, cert := range e.peers {
-		e.warn(cert, p.kind, p.name)
 	}
 }
 

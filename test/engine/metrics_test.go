@@ -299,7 +299,7 @@ func TestAChangeIsFollowedInTheLogFromTheRequestIntoTheSwitchAndOut(t *testing.T
 	s := twoSwitches(t)
 	p := product.Start(t, inventoryFile, "tor:"+s.Endpoint())
 	_, connection := connectA(t, p)
-	made := logged(t, p, "msg=created", "resource=l2_gateway_connection", connection)
+	made := logged(t, p, "intent changed", "action=create", "resource=l2_gateway_connection", connection)
 	_, request, ok := strings.Cut(strings.TrimSpace(made), "request_id=")
 	if !ok {
 		t.Fatalf("no request id in %q", made)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -127,6 +128,10 @@ func TestEveryCommitOnTheWayKeepsTheOrder(t *testing.T) {
 	p.WriteInventory(strings.NewReplacer("host: compute-1,", "host: compute-2,").Replace(many))
 	waitRows(t, s, 3_000)
 	p.WriteInventory(strings.NewReplacer("vni: 5001", "vni: 5002", "vni: 5002", "vni: 5001").Replace(inventoryFile))
+	if product.Split() { // an agent holds the removal of so much
+		waitHeld(t, p, "ps1")
+		command(t, p, "release", "ps1")
+	}
 	want := withB(wantA())
 	want.LogicalSwitches[netA], want.LogicalSwitches[netB] = "5002/source_node/net-a", "5001/source_node/net-b"
 	waitFor(t, s, want)
@@ -134,6 +139,17 @@ func TestEveryCommitOnTheWayKeepsTheOrder(t *testing.T) {
 	product.Eventually(t, "net-a is gone", func() error {
 		if got := read(t, s); got.LogicalSwitches[netA] != "" {
 			return errStill
+		}
+		return nil
+	})
+}
+
+// waitHeld waits until removals of a device's rows are held.
+func waitHeld(t testing.TB, p *product.Product, device string) {
+	t.Helper()
+	p.WaitDevice(device, "has removals that are held", func(d product.Object) error {
+		if held, _ := d["held"].([]any); len(held) == 0 {
+			return fmt.Errorf("%v", d)
 		}
 		return nil
 	})

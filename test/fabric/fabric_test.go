@@ -14,6 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	code := sqlserver.Main{M: m}.Run()
 	product.RemoveBinary()
+	removeFirst()
 	os.Exit(code)
 }
 

@@ -116,6 +116,16 @@ func split(t testing.TB, inventory string, args []string) *Product {
 // are told to dial 127.0.0.1.
 func Dialled(i int) string { return fmt.Sprintf("127.0.0.%d", i+1) }
 
+// Leader is the server whose controller leads.
+func (p *Product) Leader() API {
+	p.t.Helper()
+	if p.cloud == nil {
+		return p.API
+	}
+	leader, _ := p.cloud.Leader()
+	return leader.API
+}
+
 // Managers is how many of the product's processes connect to each switch.
 func (p *Product) Managers() int { return len(p.agents) }
 
