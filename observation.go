@@ -25,7 +25,10 @@ type DatabaseState struct {
 	Writer bool
 	Lock   Locking
 	Mode   Mode
-	Held   []HeldRemoval
+	// ModeSince is when an operator set Mode, by a server's clock, or zero: of what
+	// several agents of one database say, the latest counts.
+	ModeSince time.Time
+	Held      []HeldRemoval
 }
 
 // Locking is how an agent stands to the lock of an OVSDB database.

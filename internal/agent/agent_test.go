@@ -165,7 +165,8 @@ func TestARevokedAgentWritesNoMore(t *testing.T) {
 	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 2}})
 	l.grant(1, 2) // it is no newer
 	wait(l.server, "the reason", observed("another agent writes"))
-	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(9)}, fabric.Do{ID: 7, Database: "tor", Command: fabric.CommandValidate})
+	l.snapshot(9)
+	l.tell(fabric.Do{ID: 7, Database: "tor", Command: fabric.CommandValidate})
 	done := wait(l.server, "the comparison", func(m fabric.Done) bool { return m.ID == 7 })
 	if len(done.Differences) != 6 || done.Error != "" {
 		t.Errorf("%d differences, want 6: %+v", len(done.Differences), done)
@@ -173,8 +174,15 @@ func TestARevokedAgentWritesNoMore(t *testing.T) {
 	if n := l.rows(); n != 3 {
 		t.Errorf("there are %d rows, want the 3 of before", n)
 	}
+	// What it was told before is not to be built upon: another agent has written since.
 	l.grant(1, 3)
-	l.waitRows(9)
+	wait(l.server, "the reason", observed("has not told everything yet"))
+	l.tell(fabric.Do{ID: 8, Database: "tor", Command: fabric.CommandValidate})
+	if d := wait(l.server, "the comparison", func(m fabric.Done) bool { return m.ID == 8 }); len(d.Differences) != 6 {
+		t.Errorf("before it is told anew: %d differences, want 6: %+v", len(d.Differences), d)
+	}
+	l.snapshot(7)
+	l.waitRows(7)
 }
 
 // Events only wake: an agent that hears of no change still finds it at the next audit.
@@ -268,7 +276,7 @@ func TestAnInboxThatOverflowsKeepsOrdersAndAsksForTheRest(t *testing.T) {
 	}
 	b.revoke(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 2}})
 	messages, lost := b.take()
-	if o := b.takeOrders(); len(messages) != 0 || !lost || o.grant == nil || o.revoke == nil {
+	if o := b.takeOrders(); len(messages) != 1 || messages[0] != fabric.ToAgent(cut{1}) || !lost || o.grant == nil || o.revoke == nil {
 		t.Fatalf("%d messages, lost %v, orders %+v", len(messages), lost, o)
 	}
 	if b.waiting() {

@@ -57,7 +57,13 @@ type database struct {
 	// ours; orphaned grows with each change of it.
 	orphans  l2gw.Ownership
 	orphaned uint64
-	cutAt    time.Time // since when the replica waits for a snapshot, or was asked for one; or zero
+	// The speeches (see inbox) in which the last grant came, whose words are being
+	// taken in, and whose snapshot ended last: who was granted the database again
+	// writes only by what it is told then, since another may have written meanwhile.
+	grantedIn, heardIn, toldIn uint64
+	heldIn                     uint64        // the session in which the lock was seen to be ours last
+	owned                      *fabric.Owned // waits for the Bindings that belong to it
+	cutAt                      time.Time     // since when the replica waits for a snapshot, or was asked for one; or zero
 
 	scribe     *scribe // nil: nothing is remembered
 	kept       rememberedAt
@@ -198,7 +204,11 @@ func (d *database) run(ctx context.Context) {
 
 // answer carries out the commands that wait.
 func (d *database) answer(ctx context.Context) {
-	for _, do := range d.inbox.takeAsked() {
+	all := d.inbox.takeAsked()
+	if len(all) > 0 {
+		d.drain() // what was said before
+	}
+	for _, do := range all {
 		do.by.answer(d.do(ctx, do.Do))
 	}
 }
@@ -220,12 +230,12 @@ func (d *database) drain() {
 // cut takes in that words of the controller are missing.
 func (d *database) cut() {
 	d.replica.Cut()
-	d.staged, d.cutAt = false, d.now()
+	d.staged, d.cutAt, d.owned = false, d.now(), nil
 }
 
 // askAgain asks for the snapshot that should have begun long ago.
 func (d *database) askAgain() {
-	if !d.cutAt.IsZero() && !d.staged && d.now().Sub(d.cutAt) >= snapshotPatience {
+	if !d.cutAt.IsZero() && !d.staged && d.tenure.Granted() && d.now().Sub(d.cutAt) >= snapshotPatience {
 		d.cutAt = d.now()
 		d.ask("")
 	}
@@ -241,19 +251,37 @@ func (d *database) ask(network string) {
 
 // take takes in a message of the controller.
 func (d *database) take(m fabric.ToAgent) {
-	switch m.(type) {
+	switch m := m.(type) {
 	case cut:
+		d.heardIn = m.speech
 		d.cut()
 		return
 	case fabric.SnapshotBegin:
-		d.staged = true
+		d.staged, d.owned = true, nil
+	case fabric.Bindings:
+		if o := d.owned; o != nil && m.Version.Compare(o.Version) >= 0 {
+			d.owned = nil
+			d.takeIn(*o)
+		}
 	case fabric.Owned:
+		if !d.staged {
+			// Without the bindings, what is about to be bound would pass for unwanted.
+			d.owned = &m
+			return
+		}
+	}
+	d.takeIn(m)
+}
+
+// takeIn takes in what is complete in itself.
+func (d *database) takeIn(m fabric.ToAgent) {
+	if _, owned := m.(fabric.Owned); owned {
 		d.seen, d.told.stateDue = nil, true // which bindings are ours may have changed
 	}
 	was := d.replica.Owned
 	e := d.replica.Apply(m)
 	if e.All {
-		d.staged, d.cutAt = false, time.Time{}
+		d.staged, d.cutAt, d.toldIn = false, time.Time{}, d.heardIn
 		clear(d.told.bindings)
 		d.dirty.all = true
 		d.told.learnedDue = true
@@ -388,6 +416,8 @@ func (d *database) intent() *vtep.Intent {
 	o := d.opts.VTEP
 	if st := d.client.State(); st.Lock != ovsdb.LockUnsupported {
 		o.Lock = d.opts.Lock
+	} else {
+		o.MaxOps = locklessOps
 	}
 	return &vtep.Intent{
 		Bindings: d.replica.Bindings, ByNetwork: d.replica.ByNetwork, Segments: d.replica.Segments, Owned: d.replica.Owned, Options: o,

@@ -43,7 +43,8 @@ const (
 // A release is for so many rows as are held at that moment: whatever goes beyond them is judged anew.
 //
 // The whole database is held after a server came back with an older intent, and
-// as long as no controller has confirmed what was read from disk. That holds also what users did.
+// as long as no controller has confirmed what was read from disk, or what was
+// known before others may have written. That holds also what users did.
 //
 // Each pass makes its plans by plan. With each other event that a method is
 // named for that method is called; then everything is to be looked at again.
@@ -64,7 +65,7 @@ type holds struct {
 	recent      map[string][]loss // let through lately, oldest first
 
 	restored    time.Time // since when the intent is older than what was seen, or zero
-	unconfirmed time.Time // since when there is only what was read from disk, or zero
+	unconfirmed time.Time // since when the controller's last words may be missing, or zero
 	highest     int64     // intent revision that was seen
 	heard       int64     // the last one
 	// While the whole database is held: what would go, and what was released of it.
@@ -515,9 +516,9 @@ func (h *holds) revision(revision int64, now time.Time) bool {
 	return true
 }
 
-// readFromDisk says that what must be held is known from disk only: until
-// confirmed nothing is removed.
-func (h *holds) readFromDisk(now time.Time) {
+// unheard says that what must be held is known from disk only, or from before
+// another agent may have written: until confirmed nothing is removed.
+func (h *holds) unheard(now time.Time) {
 	if h.unconfirmed.IsZero() {
 		h.unconfirmed = now
 		h.changes++
@@ -553,7 +554,7 @@ func (h *holds) of(network string) (l2gw.HeldRemoval, bool) {
 // whyWhole says since when and why the whole database is held.
 func (h *holds) whyWhole() (time.Time, string) {
 	if h.restored.IsZero() {
-		return h.unconfirmed, "no controller has confirmed yet what was read from disk"
+		return h.unconfirmed, "no controller has confirmed yet that what this agent knows is the newest"
 	}
 	return h.restored, fmt.Sprintf("the servers' database is older than what was seen (intent revision %d, and it was %d): it may have been restored from a backup",
 		h.heard, h.highest)

@@ -372,7 +372,7 @@ func TestAfterTheReleaseOfABackupItsRevisionIsGoodEnough(t *testing.T) {
 
 func TestNothingGoesBeforeAControllerHasConfirmedWhatIsOnDisk(t *testing.T) {
 	b := newBench(0.3, 10)
-	b.h.readFromDisk(b.now)
+	b.h.unheard(b.now)
 	b.fill("net-a", 100)
 	b.want("net-a", 95, 100)
 	b.fill("net-b", 100)
@@ -380,7 +380,7 @@ func TestNothingGoesBeforeAControllerHasConfirmedWhatIsOnDisk(t *testing.T) {
 	expectEqual(t, "what went", map[string]int{}, b.pass(everything))
 	b.h.release("")
 	expectEqual(t, "what went after a release", map[string]int{}, b.pass(everything))
-	expectEqual(t, "held", []l2gw.HeldRemoval{{Rows: 100, Total: 200, Reason: "no controller has confirmed yet what was read from disk", Since: b.now}}, b.h.list())
+	expectEqual(t, "held", []l2gw.HeldRemoval{{Rows: 100, Total: 200, Reason: "no controller has confirmed yet that what this agent knows is the newest", Since: b.now}}, b.h.list())
 	b.h.confirmed()
 	expectEqual(t, "what went", map[string]int{"net-b": 5}, b.pass(everything))
 	expectEqual(t, "held for itself", "net-a", b.h.list()[0].NetworkID)

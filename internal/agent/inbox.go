@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"slices"
 	"sync"
 	"time"
 
+	"l2gw"
 	"l2gw/internal/fabric"
 )
 
@@ -18,7 +20,8 @@ const (
 // granted is a grant, and when the beat was sent that it counts from.
 type granted struct {
 	fabric.Grant
-	asked time.Time
+	asked  time.Time
+	speech uint64 // of which it is part
 }
 
 // renewed is a renewal of grants, and when the beat was sent that it answers.
@@ -34,8 +37,10 @@ type asked struct {
 	by *session
 }
 
-// cut is the mark in an inbox where one controller's words end.
-type cut struct{}
+// cut is the mark in an inbox where a controller's words end and, with the number
+// that it has, another speech begins: by another server, on another stream, or to
+// an agent that was not spoken to for a while.
+type cut struct{ speech uint64 }
 
 // About implements fabric.ToAgent.
 func (cut) About() string { return "" }
@@ -43,7 +48,9 @@ func (cut) About() string { return "" }
 // orders are what bears on who writes. Of each kind the newest counts, whatever
 // order they came in.
 type orders struct {
-	ended   bool // the stream that brought all grants before; what follows came since
+	ended   bool           // the stream that brought all grants before; what follows came since
+	mode    fabric.Command // the last that an operator set, or ""
+	modeAt  time.Time
 	grant   *granted
 	revoke  *fabric.Revoke
 	renewed [2]renewed // the newest, and the newest that was leased
@@ -64,6 +71,8 @@ type inbox struct {
 	snapshot bool // one has begun and not ended
 	loose    int  // messages in queue that are not of a snapshot
 	lost     bool
+	speech   uint64       // the last that began
+	revoked  l2gw.Version // what was taken back since it began, or since a newer grant
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
@@ -84,7 +93,7 @@ func (b *inbox) put(m fabric.ToAgent) { b.change(func() { b.add(m) }) }
 func (b *inbox) add(m fabric.ToAgent) {
 	switch m.(type) {
 	case fabric.SnapshotBegin:
-		b.queue, b.loose = nil, 0
+		b.clear()
 		b.snapshot, b.lost = true, false
 	case fabric.SnapshotEnd:
 		b.snapshot = false
@@ -93,7 +102,7 @@ func (b *inbox) add(m fabric.ToAgent) {
 			break
 		}
 		if b.loose >= inboxLimit {
-			b.queue, b.loose = nil, 0
+			b.clear()
 			b.lost = true
 		}
 		if b.lost {
@@ -104,23 +113,42 @@ func (b *inbox) add(m fabric.ToAgent) {
 	b.queue = append(b.queue, m)
 }
 
+// clear throws away what waits, but not where the last speech begins.
+func (b *inbox) clear() {
+	b.queue = slices.DeleteFunc(b.queue, func(m fabric.ToAgent) bool { return m != fabric.ToAgent(cut{b.speech}) })
+	b.loose = 0
+}
+
 // cut marks that what comes now is said by somebody else, or after a gap.
 func (b *inbox) cut() {
 	b.change(func() {
-		b.snapshot = false
 		b.orders.ended, b.orders.grant, b.orders.renewed = true, nil, [2]renewed{}
-		last := len(b.queue) - 1
-		if b.lost || last >= 0 && b.queue[last] == (cut{}) {
-			return // that is known already
-		}
-		b.queue = append(b.queue, cut{})
+		b.begin()
 	})
 }
 
-// grant, revoke and renew take in an order.
+// begin begins another speech: no snapshot goes on over that.
+func (b *inbox) begin() {
+	b.snapshot, b.revoked = false, l2gw.Version{}
+	b.speech++
+	if last := len(b.queue) - 1; last >= 0 {
+		if _, twice := b.queue[last].(cut); twice {
+			b.queue = b.queue[:last]
+		}
+	}
+	b.queue = append(b.queue, cut{b.speech})
+}
+
+// grant, revoke and renew take in an order. Only who is granted a database is
+// told what it must hold: what comes after a Revoke is not to be built upon, and
+// what comes after the Grant that follows is another account.
 func (b *inbox) grant(g granted) {
 	b.change(func() {
-		if old := b.orders.grant; old == nil || old.Version.Compare(g.Version) < 0 {
+		if b.revoked != (l2gw.Version{}) && g.Version.Compare(b.revoked) > 0 {
+			b.begin()
+		}
+		g.speech = b.speech
+		if old := b.orders.grant; old == nil || old.Version.Compare(g.Version) <= 0 {
 			b.orders.grant = &g
 		}
 	})
@@ -128,6 +156,11 @@ func (b *inbox) grant(g granted) {
 
 func (b *inbox) revoke(m fabric.Revoke) {
 	b.change(func() {
+		last := b.revoked
+		b.begin()
+		if b.revoked = m.Version; b.revoked.Compare(last) < 0 {
+			b.revoked = last
+		}
 		if old := b.orders.revoke; old == nil || old.Version.Compare(m.Version) < 0 {
 			b.orders.revoke = &m
 		}
@@ -143,10 +176,14 @@ func (b *inbox) renew(r renewed) {
 	})
 }
 
-// ask adds a command; false: there are too many already.
+// ask adds a command; false: there are too many already. A mode counts at once,
+// before any grant that comes after it.
 func (b *inbox) ask(m asked) (ok bool) {
 	b.change(func() {
 		if ok = len(b.asked) < askedLimit; ok {
+			if _, mode := modes[m.Command]; mode {
+				b.orders.mode, b.orders.modeAt = m.Command, m.At
+			}
 			b.asked = append(b.asked, m)
 		}
 	})

@@ -13,17 +13,34 @@ import (
 // lock. One that takes longer has lost the session: what became of the call, only a new one tells.
 const lockTimeout = 10 * time.Second
 
+// landing is what a transaction may take to have its effect on a switch without
+// locks: none is sent when the grant is good for less.
+const landing = fabric.Term / 6
+
+// locklessOps bounds the operations of one transaction there, so that it does
+// not take longer.
+const locklessOps = 100
+
+// modes are the commands that set one.
+var modes = map[fabric.Command]l2gw.Mode{
+	fabric.CommandRun: l2gw.ModeRun, fabric.CommandObserve: l2gw.ModeObserve, fabric.CommandPause: l2gw.ModePaused,
+}
+
 // takeOrders takes in what bears on who writes.
 func (d *database) takeOrders() {
 	o := d.inbox.takeOrders()
 	if o.ended {
 		d.tenure.Ended()
 	}
+	if o.mode != "" {
+		d.setMode(o.mode, o.modeAt)
+	}
 	if o.revoke != nil {
 		d.tenure.Revoke(o.revoke.Version)
 	}
 	if g := o.grant; g != nil {
 		if d.tenure.Grant(g.Grant, g.asked, d.now()) {
+			d.grantedIn = g.speech
 			d.dirty.all = true
 			d.log.Info("the controller lets this agent write", "database", d.name,
 				"epoch", g.Version.Epoch, "grant", g.Version.Counter, "steal", g.Steal)
@@ -91,14 +108,33 @@ func (d *database) writable() (ok bool, why string, until time.Time) {
 	switch {
 	case st.Phase != ovsdb.Synced:
 		return false, "not connected", until
-	case !d.replica.Complete:
+	case !d.replica.Complete || d.grantedIn > d.toldIn:
 		return false, "the controller has not told everything yet", until
 	case d.mode == l2gw.ModePaused:
 		return false, "paused by an operator" + d.sinceMode() + ": the switch is left alone", until
 	case d.mode == l2gw.ModeObserve:
 		return false, "observed only, as an operator said" + d.sinceMode() + ": nothing is written", until
 	}
-	return d.tenure.Writes(d.now(), st.Lock == ovsdb.LockHeld, st.Lock == ovsdb.LockUnsupported)
+	now, lockless := d.now(), st.Lock == ovsdb.LockUnsupported
+	ok, why, until = d.tenure.Writes(now, st.Lock == ovsdb.LockHeld, lockless)
+	if ok && lockless {
+		if until = until.Add(-landing); !now.Before(until) {
+			return false, "the switch has no locks, and the grant is about to expire", time.Time{}
+		}
+	}
+	return ok, why, until
+}
+
+// noteLock takes in that the lock is ours, before anything is written under it.
+// If it has come to us since words of the controller are missing, another agent
+// may have had it meanwhile, and known more: what it wrote is not to be removed.
+func (d *database) noteLock() {
+	if session := d.client.State().Session; session != d.heldIn {
+		d.heldIn = session
+		if !d.cutAt.IsZero() {
+			d.holds.unheard(d.now())
+		}
+	}
 }
 
 // writer says whether the grants let us write now, whatever else stands in the way.
@@ -123,15 +159,21 @@ func locking(s ovsdb.LockState) l2gw.Locking {
 	}[s]
 }
 
-// setMode does as an operator says.
-func (d *database) setMode(command fabric.Command) {
-	mode := map[fabric.Command]l2gw.Mode{
-		fabric.CommandRun: l2gw.ModeRun, fabric.CommandObserve: l2gw.ModeObserve, fabric.CommandPause: l2gw.ModePaused,
-	}[command]
-	if mode == d.mode {
+// setMode does as an operator said at a time (zero: now), unless another said
+// something else since.
+func (d *database) setMode(command fabric.Command, at time.Time) {
+	mode := modes[command]
+	switch {
+	case at.IsZero() && mode == d.mode || !at.IsZero() && !at.After(d.modeSince):
+		return
+	case at.IsZero():
+		at = d.now()
+	}
+	was := d.mode
+	d.mode, d.modeSince, d.told.stateDue = mode, at, true
+	if mode == was {
 		return
 	}
-	d.mode, d.modeSince = mode, d.now()
-	d.dirty.all, d.told.stateDue = true, true
+	d.dirty.all = true
 	d.log.Info("the mode is another", "database", d.name, "command", command)
 }

@@ -73,7 +73,7 @@ func (a *Agent) hear(s *session, m fabric.ToAgent) {
 	}
 	switch m := m.(type) {
 	case fabric.Grant:
-		d.inbox.grant(granted{m, s.asked(m.Beat)})
+		d.inbox.grant(granted{Grant: m, asked: s.asked(m.Beat)})
 	case fabric.Revoke:
 		d.inbox.revoke(m)
 	default:

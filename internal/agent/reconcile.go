@@ -48,6 +48,12 @@ func (d *database) reconcile(ctx context.Context) {
 			d.watch()
 			return
 		}
+		d.noteLock()
+		if !d.told.state.Writer {
+			// Servers believe what is gone only of one that they know to write.
+			d.told.stateDue = true
+			d.report()
+		}
 		scope := d.dirty.take()
 		switch d.converge(ctx, scope) {
 		case outcomeDone:
@@ -212,6 +218,10 @@ type sent struct {
 func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 	var underway []sent
 	var failed error
+	window := window
+	if d.client.State().Lock == ovsdb.LockUnsupported {
+		window = 1 // what is under way when the grant expires cannot be called back
+	}
 	wait := func() {
 		s := underway[0]
 		underway = underway[1:]
@@ -220,7 +230,7 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 		}
 	}
 	for i, txn := range plan.Txns {
-		if failed == nil && i >= patience && d.inbox.waiting() || failed == nil && i > 0 && !d.mayGoOn() {
+		if failed == nil && i >= patience && d.inbox.waiting() {
 			failed = errInterrupted
 		}
 		if failed == nil && len(underway) == window {
@@ -232,6 +242,9 @@ func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
 					wait()
 				}
 			})
+		}
+		if failed == nil && !d.mayGoOn() { // as late as can be: planning and pacing take time
+			failed = errInterrupted
 		}
 		if failed != nil {
 			break

@@ -84,7 +84,7 @@ func (d *database) logConnection(s l2gw.DatabaseState) {
 func (d *database) state(snap *ovsdb.Snapshot, st ovsdb.State) l2gw.DatabaseState {
 	s := l2gw.DatabaseState{
 		Name: d.name, Agent: d.agent.opts.Name, Connected: st.Phase == ovsdb.Synced, SyncedAt: d.syncedAt,
-		Grant: d.tenure.Version(), Writer: d.writer(), Lock: locking(st.Lock), Mode: d.mode, Held: d.holds.list(),
+		Grant: d.tenure.Version(), Writer: d.writer(), Lock: locking(st.Lock), Mode: d.mode, ModeSince: d.modeSince, Held: d.holds.list(),
 	}
 	ok, why, _ := d.writable()
 	switch {
@@ -186,7 +186,11 @@ func (d *database) confirm(snap *ovsdb.Snapshot, scope vtep.Scope, plan *vtep.Pl
 	if len(bindings)+len(networks) > 0 {
 		d.reports.apply(version, bindings, networks)
 	}
-	d.reports.let(version, plan.Gone, func(network string) bool { return scope.All || scope.Networks[network] })
+	gone := plan.Gone
+	if ok, _, _ := d.writable(); !ok {
+		gone = l2gw.Ownership{} // another may be writing it
+	}
+	d.reports.let(version, gone, func(network string) bool { return scope.All || scope.Networks[network] })
 }
 
 // heldOf says which removal of a network's rows is held, or "".

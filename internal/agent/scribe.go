@@ -257,7 +257,7 @@ func (d *database) recall(m memory) {
 		}
 	}
 	if d.replica.Complete {
-		d.holds.readFromDisk(d.now())
+		d.holds.unheard(d.now())
 		d.dirty.all = true
 		d.log.Info("what the switch must hold is known from the disk; nothing is removed until a controller has confirmed it",
 			"database", d.name, "bindings", len(d.replica.Bindings), "networks", len(d.replica.Segments))

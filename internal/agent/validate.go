@@ -29,7 +29,7 @@ func (d *database) do(ctx context.Context, m fabric.Do) fabric.Done {
 		d.rememberNow(ctx)
 		return done
 	case fabric.CommandRun, fabric.CommandObserve, fabric.CommandPause:
-		d.setMode(m.Command)
+		d.setMode(m.Command, m.At)
 		d.rememberNow(ctx)
 		return done
 	default:

@@ -153,7 +153,7 @@ func TestAnIntentThatGoesBackRemovesNothingUntilItIsReleased(t *testing.T) {
 		return len(m.State.Held) == 1 && strings.Contains(m.State.Held[0].Reason, "intent revision 12, and it was 40")
 	})
 	// The controller records them as ours: now they would be removed.
-	l.tell(fabric.Owned{Database: "tor", Version: l.next(), Owned: o.Owned}, fabric.Do{ID: 1, Database: "tor", Command: fabric.CommandResync, Epoch: 1})
+	l.tell(fabric.Owned{Database: "tor", Version: l.next(), Owned: o.Owned}, fabric.Bindings{Database: "tor", Version: l.next()}, fabric.Do{ID: 1, Database: "tor", Command: fabric.CommandResync, Epoch: 1})
 	wait(l.server, "what is held", func(m fabric.Observed) bool { return len(m.State.Held) == 1 && m.State.Held[0].Rows > 5 })
 	if n := l.rows(); n != 5 {
 		t.Errorf("there are %d rows, want the 5 of before", n)

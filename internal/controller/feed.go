@@ -220,8 +220,8 @@ func (s *state) collectBindings(msgs []fabric.ToAgent, f *feed, version l2gw.Ver
 			msgs = s.collectNetwork(msgs, f, b.NetworkID, &networkFeed{full: true}, version)
 		}
 	}
-	if len(m.Set)+len(m.Unset) > 0 {
-		msgs = append(msgs, m)
+	if f.owned || len(m.Set)+len(m.Unset) > 0 {
+		msgs = append(msgs, m) // without it, the agent does not take what is ours for true
 	}
 	f.owned = false
 	f.bindings, f.requests = map[l2gw.BindingKey]bool{}, map[l2gw.BindingKey]string{}

@@ -76,7 +76,7 @@ func encodeToAgent(m ToAgent) (*pb.FromServer, error) {
 		}}}, nil
 	case Do:
 		return &pb.FromServer{Message: &pb.FromServer_Do{Do: &pb.Do{
-			Id: m.ID, Database: m.Database, Command: string(m.Command), NetworkId: m.NetworkID, Epoch: m.Epoch,
+			Id: m.ID, Database: m.Database, Command: string(m.Command), NetworkId: m.NetworkID, Epoch: m.Epoch, At: encodeTime(m.At),
 		}}}, nil
 	}
 	return nil, fmt.Errorf("%w: %T to an agent", ErrUnknownMessage, m)
@@ -163,7 +163,7 @@ func (d *decoder) toAgent(p *pb.FromServer) ToAgent {
 		m := p.Do
 		return Do{
 			ID: m.GetId(), Database: m.GetDatabase(), Command: Command(m.GetCommand()),
-			NetworkID: m.GetNetworkId(), Epoch: m.GetEpoch(),
+			NetworkID: m.GetNetworkId(), Epoch: m.GetEpoch(), At: decodeTime(m.GetAt()),
 		}
 	}
 	return nil

@@ -115,7 +115,7 @@ func encodeState(s l2gw.DatabaseState) *pb.DatabaseState {
 	p := &pb.DatabaseState{
 		Name: s.Name, Agent: s.Agent, Connected: s.Connected, Error: s.Error, InSync: s.InSync, SyncedAt: encodeTime(s.SyncedAt),
 		Schema: s.Schema, Losses: s.Losses, Devices: mapped(s.Devices, encodeDevice),
-		Grant: encodeVersion(s.Grant), Writer: s.Writer, Lock: string(s.Lock), Mode: string(s.Mode),
+		Grant: encodeVersion(s.Grant), Writer: s.Writer, Lock: string(s.Lock), Mode: string(s.Mode), ModeSince: encodeTime(s.ModeSince),
 		Held: mapped(s.Held, func(h l2gw.HeldRemoval) *pb.HeldRemoval {
 			return &pb.HeldRemoval{
 				NetworkId: h.NetworkID, Rows: int64(h.Rows), Total: int64(h.Total),
@@ -133,7 +133,7 @@ func (d *decoder) state(p *pb.DatabaseState) l2gw.DatabaseState {
 	s := l2gw.DatabaseState{
 		Name: p.GetName(), Agent: p.GetAgent(), Connected: p.GetConnected(), Error: p.GetError(), InSync: p.GetInSync(), SyncedAt: decodeTime(p.GetSyncedAt()),
 		Schema: p.GetSchema(), Losses: p.GetLosses(), Devices: mapped(p.GetDevices(), d.device),
-		Grant: decodeVersion(p.GetGrant()), Writer: p.GetWriter(), Lock: l2gw.Locking(p.GetLock()), Mode: l2gw.Mode(p.GetMode()),
+		Grant: decodeVersion(p.GetGrant()), Writer: p.GetWriter(), Lock: l2gw.Locking(p.GetLock()), Mode: l2gw.Mode(p.GetMode()), ModeSince: decodeTime(p.GetModeSince()),
 		Held: mapped(p.GetHeld(), func(h *pb.HeldRemoval) l2gw.HeldRemoval {
 			return l2gw.HeldRemoval{
 				NetworkID: h.GetNetworkId(), Rows: int(h.GetRows()), Total: int(h.GetTotal()),

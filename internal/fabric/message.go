@@ -113,7 +113,9 @@ type SameBindings struct {
 }
 
 // Bindings changes the bindings of a database. It must come after the Owned
-// that covers Set.
+// that covers Set. Outside a snapshot, one follows each Owned, be it empty, with
+// the same version: before, the agent does not take the Owned for true, since what
+// is about to be bound would pass for ours and unwanted.
 type Bindings struct {
 	Database string
 	Version  l2gw.Version
@@ -208,6 +210,9 @@ type Do struct {
 	Command   Command
 	NetworkID string // CommandRelease only; "": all
 	Epoch     uint64 // of the controller that says so; 0 for commands that only read
+	// At is when the operator set a mode, by the server's clock: of two the later
+	// one counts. Zero is now. Nothing for other commands.
+	At time.Time
 }
 
 // About implements ToAgent.

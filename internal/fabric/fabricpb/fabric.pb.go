@@ -2245,6 +2245,7 @@ type Do struct {
 	Command       string                 `protobuf:"bytes,3,opt,name=command,proto3" json:"command,omitempty"`
 	NetworkId     string                 `protobuf:"bytes,4,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2310,6 +2311,13 @@ func (x *Do) GetNetworkId() string {
 func (x *Do) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Do) GetAt() int64 {
+	if x != nil {
+		return x.At
 	}
 	return 0
 }
@@ -2663,6 +2671,7 @@ type DatabaseState struct {
 	Lock          string                 `protobuf:"bytes,13,opt,name=lock,proto3" json:"lock,omitempty"`
 	Mode          string                 `protobuf:"bytes,14,opt,name=mode,proto3" json:"mode,omitempty"`
 	Held          []*HeldRemoval         `protobuf:"bytes,15,rep,name=held,proto3" json:"held,omitempty"`
+	ModeSince     int64                  `protobuf:"varint,16,opt,name=mode_since,json=modeSince,proto3" json:"mode_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2800,6 +2809,13 @@ func (x *DatabaseState) GetHeld() []*HeldRemoval {
 		return x.Held
 	}
 	return nil
+}
+
+func (x *DatabaseState) GetModeSince() int64 {
+	if x != nil {
+		return x.ModeSince
+	}
+	return 0
 }
 
 type TableRows struct {
@@ -3966,14 +3982,15 @@ const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x121\n" +
 	"\aversion\x18\x02 \x01(\v2\x17.l2gw.fabric.v1.VersionR\aversion\x12/\n" +
 	"\x05owned\x18\x03 \x01(\v2\x19.l2gw.fabric.v1.OwnershipR\x05owned\x12\x12\n" +
-	"\x04lost\x18\x04 \x03(\tR\x04lost\"\x7f\n" +
+	"\x04lost\x18\x04 \x03(\tR\x04lost\"\x8f\x01\n" +
 	"\x02Do\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x18\n" +
 	"\acommand\x18\x03 \x01(\tR\acommand\x12\x1d\n" +
 	"\n" +
 	"network_id\x18\x04 \x01(\tR\tnetworkId\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xbc\x01\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\"\xbc\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\x03R\bprotocol\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x03(\tR\bfeatures\x12\x14\n" +
@@ -3998,7 +4015,7 @@ const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"[\n" +
 	"\bObserved\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x123\n" +
-	"\x05state\x18\x02 \x01(\v2\x1d.l2gw.fabric.v1.DatabaseStateR\x05state\"\xd9\x03\n" +
+	"\x05state\x18\x02 \x01(\v2\x1d.l2gw.fabric.v1.DatabaseStateR\x05state\"\xf8\x03\n" +
 	"\rDatabaseState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x1c\n" +
@@ -4015,7 +4032,9 @@ const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\x06writer\x18\f \x01(\bR\x06writer\x12\x12\n" +
 	"\x04lock\x18\r \x01(\tR\x04lock\x12\x12\n" +
 	"\x04mode\x18\x0e \x01(\tR\x04mode\x12/\n" +
-	"\x04held\x18\x0f \x03(\v2\x1b.l2gw.fabric.v1.HeldRemovalR\x04held\"5\n" +
+	"\x04held\x18\x0f \x03(\v2\x1b.l2gw.fabric.v1.HeldRemovalR\x04held\x12\x1d\n" +
+	"\n" +
+	"mode_since\x18\x10 \x01(\x03R\tmodeSince\"5\n" +
 	"\tTableRows\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\"\xa0\x01\n" +
