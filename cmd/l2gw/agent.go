@@ -46,13 +46,13 @@ func newAgent(name string) *cobra.Command {
 			}
 			if check {
 				o.show(cmd.OutOrStdout())
-				return nil
+				return o.usable()
 			}
 			return runAgent(cmd.Context(), o, cmd.Flags())
 		},
 	}
 	shown.addFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&check, "check-config", false, "show what would be used, and end")
+	cmd.Flags().BoolVar(&check, "check-config", false, "show what would be used and what is wrong with it, and end")
 	return cmd
 }
 
@@ -218,6 +218,7 @@ func (p *agentProcess) reload(given *pflag.FlagSet) error {
 		p.log.Warn("the configuration was read again; some of what changed needs a restart", "options", strings.Join(others, ","))
 	}
 	p.opts.plan = now.plan
+	now.common.warn(p.log)
 	p.log.Info("the configuration was read again", "databases", now.plan.names())
 	return nil
 }

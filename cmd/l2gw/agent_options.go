@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,7 +110,7 @@ func (o *agentOptions) check() (err error) {
 		return err
 	}
 	for address := range strings.SplitSeq(o.servers, ",") {
-		if address = strings.Trim(address, " '\"\t"); address == "" {
+		if address = bare(address); address == "" {
 			continue
 		}
 		name, port, err := net.SplitHostPort(address)
@@ -139,6 +141,11 @@ func (o *agentOptions) check() (err error) {
 			if local, err := loopback("--servers", address); err != nil || !local {
 				return fmt.Errorf("--servers: %s is spoken to in the clear, which is for loopback addresses only; give --fabric-ca-cert, and a certificate or a token", address)
 			}
+		}
+	}
+	if o.metrics != "" {
+		if _, err := loopback("--metrics-listen", o.metrics); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -183,6 +190,9 @@ func (o *agentOptions) show(out io.Writer) {
 		}
 		line("database", h.name+": "+where)
 	}
+	if len(o.plan.hosts) == 0 {
+		line("database", "none: --ovsdb-hosts is missing ([ovsdb] ovsdb_hosts)")
+	}
 	line("hold", fmt.Sprintf("removals of more than %g of the rows and more than %d", o.holdShare, o.holdMinimum))
 	if o.switches.pace > 0 {
 		line("pace", fmt.Sprintf("%d operations per second", o.switches.pace))
@@ -201,4 +211,36 @@ func (o *agentOptions) show(out io.Writer) {
 			line(name, v)
 		}
 	}
+	for _, u := range o.common.unknown {
+		line("unknown", u)
+	}
+}
+
+// usable looks at the files that are named, which a start would need.
+func (o *agentOptions) usable() error {
+	var errs []error
+	if o.files.CA != "" {
+		if _, err := o.files.Client(); err != nil {
+			errs = append(errs, fmt.Errorf("--fabric-private-key, --fabric-certificate and --fabric-ca-cert: %w", err))
+		}
+	}
+	if o.token != "" {
+		_, err := readToken(o.token)
+		errs = append(errs, err)
+	}
+	for _, h := range o.plan.hosts {
+		if strings.HasPrefix(h.endpoint, "ssl:") || h.endpoint == "" && strings.HasPrefix(o.plan.listen, "pssl:") {
+			if _, err := h.files.Client(); err != nil {
+				errs = append(errs, fmt.Errorf("--ovsdb-hosts: %s: %w", h.name, err))
+			}
+		}
+	}
+	for option, path := range map[string]string{"--audit": o.audit, "--log-file": o.common.logPath()} {
+		if path != "" {
+			if _, err := os.Stat(filepath.Dir(path)); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", option, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }

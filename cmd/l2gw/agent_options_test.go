@@ -103,9 +103,49 @@ func TestWhatCannotBeMeantIsRefusedWithItsNameAndWhatWouldBeRight(t *testing.T) 
 		"--pace -1":                                      servers + "pace = -1\n",
 		"for loopback addresses only":                    "[l2gw]\nservers = 192.0.2.1:9698\n",
 		"--fabric-ca-cert is missing":                    servers + "token_file = /x\n",
+		`--metrics-listen "here": it must look like`:     servers + "metrics_listen = here\n",
 	} {
 		if _, err := options(t, []string{ini}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", says, err)
+		}
+	}
+}
+
+func TestCheckingTheConfigurationTellsWhatAStartWouldLack(t *testing.T) {
+	o, err := options(t, []string{`[l2gw]
+servers = 127.0.0.1:1
+hold_shar = 0.5
+agents = /etc/l2gw/agents.yaml
+ca_cert = /nowhere/ca.pem
+token_file = /nowhere/token
+audit_file = /nowhere/audit
+[ovsdb]
+ovsdb_host = tor0:192.0.2.1:6640
+ovsdb_hosts = tor1:192.0.2.1:6640,
+  tor2:ssl:192.0.2.2:6640
+[oslo_messaging_rabbit]
+rabbit_qos = 1
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	o.show(&out)
+	for _, want := range []string{"[l2gw] hold_shar (", "[ovsdb] ovsdb_host (", "tor1: tcp:192.0.2.1:6640\n", "tor2: ssl:192.0.2.2:6640,"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing:\n%s", want, out.String())
+		}
+	}
+	// What other programs, or servers, understand is not misspelt.
+	for _, other := range []string{"rabbit_qos", "[l2gw] agents"} {
+		if strings.Contains(out.String(), other) {
+			t.Errorf("%q is shown:\n%s", other, out.String())
+		}
+	}
+	err = o.usable()
+	for _, want := range []string{"--fabric-ca-cert: ", "--token-file: ", "--audit: ", "--ovsdb-hosts: tor2: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not told of: %v", want, err)
 		}
 	}
 }

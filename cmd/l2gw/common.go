@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -26,6 +27,7 @@ type commonOptions struct {
 	logFile, logDir         string
 	debug                   bool
 	ignored                 []string // given, and of no use here
+	unknown                 []string // in sections that are ours, and known to nobody
 }
 
 // commonKeys are those of commonOptions that ini files have.
@@ -85,6 +87,16 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
 	if err := files.Err(); err != nil {
 		return err
 	}
+	o.unknown = nil
+	for _, u := range files.Unread() {
+		known := func(keys map[string]key) bool {
+			return slices.Contains(slices.Collect(maps.Values(keys)), key{u.Group, u.Name})
+		}
+		// Other programs have options of their own in the other sections.
+		if ours := u.Group == "l2gw" || u.Group == "ovsdb"; ours && !known(commonKeys) && !known(serveKeys) && !known(agentKeys) {
+			o.unknown = append(o.unknown, fmt.Sprintf("%s (%s)", key{u.Group, u.Name}, u.Origin))
+		}
+	}
 	o.ignored = nil
 	for _, name := range slices.Concat(osloOptions, osloFlags) {
 		if f := flags.Lookup(name); f != nil && f.Changed {
@@ -102,11 +114,7 @@ func (o *commonOptions) logger() (log *slog.Logger, file *logFile, err error) {
 	}
 	var out io.Writer = os.Stderr
 	if o.logFile != "" {
-		path := o.logFile
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(o.logDir, path)
-		}
-		if file, err = openLog(path); err != nil {
+		if file, err = openLog(o.logPath()); err != nil {
 			return nil, nil, fmt.Errorf("--log-file: %w", err)
 		}
 		out = file
@@ -118,7 +126,23 @@ func (o *commonOptions) logger() (log *slog.Logger, file *logFile, err error) {
 	if len(o.ignored) > 0 {
 		log.Debug("options that mean nothing here are ignored", "options", o.ignored)
 	}
+	o.warn(log)
 	return log, file, nil
+}
+
+// warn tells of what may have been meant otherwise.
+func (o *commonOptions) warn(log *slog.Logger) {
+	if len(o.unknown) > 0 {
+		log.Warn("options that nobody knows are ignored; are they misspelt?", "options", strings.Join(o.unknown, ", "))
+	}
+}
+
+// logPath is the log file's; "" is standard error.
+func (o *commonOptions) logPath() string {
+	if o.logFile == "" || filepath.IsAbs(o.logFile) {
+		return o.logFile
+	}
+	return filepath.Join(o.logDir, o.logFile)
 }
 
 // logFile is a file that others may move away, and that is opened anew then. A
