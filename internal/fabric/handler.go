@@ -129,7 +129,9 @@ func (h *handler) Session(ctx context.Context, stream *connect.BidiStream[pb.Fro
 	}
 	switch refused, ok := errors.AsType[*RefusedError](err); {
 	case ok:
-		h.Logger.Warn("an agent is refused", "agent", a.peer.Agent, "address", a.peer.Address, "error", err)
+		if h.refused.allow(hostOf(a.peer.Address) + a.peer.Agent + err.Error()) {
+			h.Logger.Warn("an agent is refused", "agent", a.peer.Agent, "address", a.peer.Address, "error", err)
+		}
 		return connect.NewError(connect.CodePermissionDenied, errors.New(refused.Reason))
 	case errors.Is(err, ErrMalformed) || errors.Is(err, ErrTooLarge):
 		h.Logger.Warn("an agent's stream has ended", "agent", a.peer.Agent, "address", a.peer.Address, "error", err)

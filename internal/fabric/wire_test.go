@@ -525,6 +525,33 @@ func TestWhatServeSaysReachesTheAgent(t *testing.T) {
 	}
 }
 
+func TestWhoIsRefusedAgainAndAgainHasOneLineInTheLog(t *testing.T) {
+	var mu sync.Mutex
+	var log strings.Builder
+	s := serve(t, HandlerOptions{Serve: func(context.Context, ServerStream, Peer) error {
+		return &RefusedError{Reason: "rack7 is the name of another"}
+	}, Logger: slog.New(slog.NewTextHandler(writerFunc(func(b []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.Write(b)
+	}), nil))}, nil)
+	for range 3 {
+		_, err := dial(t, DialerOptions{Server: s.address}).Recv(t.Context())
+		if _, ok := errors.AsType[*RefusedError](err); !ok {
+			t.Errorf("Recv = %v", err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(log.String(), "an agent is refused"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, log.String())
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
 func TestAPeerWithoutSenseLosesItsStream(t *testing.T) {
 	ended := make(chan error, 1)
 	s := serve(t, HandlerOptions{Serve: echo(ended)}, nil)
