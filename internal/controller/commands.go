@@ -47,6 +47,9 @@ func (c *Controller) Command(ctx context.Context, name string, command fabric.Co
 	var ids []uint64
 	to := d.executors(command, c.known)
 	answers = make(chan fabric.Done, len(to))
+	if len(to) > 0 {
+		do = c.setMode(do)
+	}
 	for _, l := range to {
 		ids = append(ids, c.askFor(l, do, answers))
 	}

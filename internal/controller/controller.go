@@ -78,8 +78,9 @@ type Controller struct {
 
 	leases   Leases // nil without others
 	office   office
-	known    agents    // guarded by mu
-	deciding time.Time // when the granter wants to be asked again, or zero; Run's goroutine only
+	known    agents              // guarded by mu
+	modes    map[string]modeWord // by database; guarded by mu
+	deciding time.Time           // when the granter wants to be asked again, or zero; Run's goroutine only
 }
 
 // New makes a controller that knows nothing yet.
@@ -101,7 +102,7 @@ func New(o Options) *Controller {
 		state: newState(), ended: make(chan struct{}), asked: map[uint64]chan<- fabric.Done{},
 		reading: reading{again: make(chan chan<- error)},
 		office:  office{granter: fabric.NewGranter(), links: map[fabric.LinkID]*link{}},
-		known:   agents{},
+		known:   agents{}, modes: map[string]modeWord{},
 	}
 	if o.Lease.Term == 0 {
 		c.opts.Lease.Term = fabric.Term

@@ -149,7 +149,7 @@ func (w *world) reconnect(db string) {
 	w.c.attach(context.Background(), a.link)
 	_, a.grant, _ = w.c.office.granter.Holder(db)
 	w.c.hearLink(context.Background(), a.link, fabric.Observed{Database: db, State: l2gw.DatabaseState{
-		Name: db, Connected: true,
+		Name: db, Connected: true, Grant: a.grant, Writer: a.grant != (l2gw.Version{}),
 		Devices: []l2gw.DeviceState{{Name: devices[db], TunnelIPs: []netip.Addr{tunnel[db]}}},
 	}})
 	if db == "db1" {

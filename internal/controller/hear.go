@@ -23,6 +23,9 @@ func (c *Controller) hear(ctx context.Context, l *link, m fabric.ToServer) {
 		}
 	case fabric.Applied:
 		if d := c.served(l, m.Database); d != nil {
+			if !c.mayConfirm(l, d) {
+				m.Gone = l2gw.Ownership{}
+			}
 			c.hearApplied(ctx, d, m)
 		}
 	case fabric.Orphans:
@@ -30,6 +33,19 @@ func (c *Controller) hear(ctx context.Context, l *link, m fabric.ToServer) {
 			c.hearOrphans(d, m)
 		}
 	}
+}
+
+// mayConfirm reports whether the agent's word counts that something is gone: on
+// a server that leads, only of the agent that it lets write, by the grant that it has.
+func (c *Controller) mayConfirm(l *link, d *database) bool {
+	if !c.state.leading {
+		return true // it writes nothing
+	}
+	c.office.mu.Lock()
+	id, grant, ok := c.office.granter.Holder(d.name)
+	c.office.mu.Unlock()
+	claim := l.shares[d.name].claim
+	return ok && id == l.id && (claim.Writer || claim.Grant == grant)
 }
 
 // hearObserved takes in what a database looks like. A database that is not

@@ -330,6 +330,7 @@ func (c *Controller) lead(ctx context.Context, t *term, r records) {
 	if !c.enter(t) {
 		return // standBy follows
 	}
+	c.locked(c.tellModes)
 	c.log.Info("this server is the controller", "epoch", t.epoch, "databases", len(s.databases))
 	c.regrant(ctx, slices.Collect(maps.Keys(s.databases))...)
 }

@@ -193,8 +193,12 @@ func (c *Controller) urgent(l *link) []fabric.ToAgent {
 
 // send is a link's sending goroutine.
 func (c *Controller) send(ctx context.Context, l *link) error {
+	over := map[string]bool{} // databases that are not fed any more, as of what is being sent
 	urgent := func() error {
 		for _, m := range c.urgent(l) {
+			if _, revoked := m.(fabric.Revoke); revoked {
+				over[m.About()] = true
+			}
 			if err := l.stream.Send(ctx, m); err != nil {
 				return err
 			}
@@ -213,6 +217,7 @@ func (c *Controller) send(ctx context.Context, l *link) error {
 			}
 			var msgs []fabric.ToAgent
 			var epoch uint64
+			clear(over)
 			msgs, epoch, more = c.collect(l)
 			for _, m := range msgs {
 				if err := urgent(); err != nil {
@@ -220,6 +225,9 @@ func (c *Controller) send(ctx context.Context, l *link) error {
 				}
 				if c.office.epoch() != epoch {
 					break // the rest is another controller's to say
+				}
+				if over[m.About()] {
+					continue // else it may come after a newer grant, and pass for what that one begins
 				}
 				if err := l.stream.Send(ctx, m); err != nil {
 					return err
@@ -236,6 +244,7 @@ func (c *Controller) attach(ctx context.Context, l *link) {
 		for name, sh := range l.shares {
 			claims[name] = sh.claim
 			c.state.database(name)
+			c.tellMode(l, name) // before it may be granted anything
 		}
 		c.known.attached(l)
 	})
@@ -269,7 +278,10 @@ func (c *Controller) hearLink(ctx context.Context, l *link, m fabric.ToServer) {
 		}
 		now := fabric.Claim{Grant: m.State.Grant, Writer: m.State.Writer, Connected: m.State.Connected, Lock: m.State.Lock}
 		changed := now != sh.claim
-		c.locked(func() { sh.observed, sh.claim = &m.State, now })
+		c.locked(func() {
+			sh.observed, sh.claim = &m.State, now
+			c.hearMode(l, m.State)
+		})
 		if changed {
 			c.office.mu.Lock()
 			c.office.granter.Claim(l.id, m.Database, now, c.opts.Now())
