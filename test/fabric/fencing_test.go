@@ -14,6 +14,7 @@ func tappedLab(t testing.TB, hosts int, lockless bool) (*lab, *record) {
 	t.Helper()
 	l := &lab{t: t, switches: map[string]*ovsdbd.Server{"one": ovsdbd.Start(t, ovsdbd.Options{})}}
 	l.fill("one")
+	l.switches["one"].LogMessages()
 	l.Cloud = product.NewCloud(t, inventory(hosts), product.CloudOptions{Servers: 2, Agents: 2})
 	r := &record{}
 	for i, a := range l.Agents {
@@ -92,6 +93,7 @@ func TestAnAgentThatStoodStillWhileAnotherTookOverWritesNothing(t *testing.T) {
 					break
 				}
 			}
+			checkHistory(t, l.switches["one"], r, first.Name, second.Name, lockless)
 			if !lockless && r.count(first.Name, "stolen") == 0 {
 				t.Error("the switch did not tell the first agent that its lock was stolen")
 			}
@@ -114,56 +116,4 @@ func linked(a *product.Agent, l *lab) error {
 func gateway(l *lab) string {
 	_, out := l.Servers[0].Do("GET", "/v2.0/l2-gateways", nil)
 	return out["l2_gateways"].([]any)[0].(product.Object)["id"].(string)
-}
-
-// The same of the controller: one that stood still wakes up, finds that another
-// leads in a higher epoch, and neither feeds agents nor writes to SQL.
-func TestAControllerThatStoodStillWhileAnotherTookOverFeedsNobody(t *testing.T) {
-	l := newLab(t, 50)
-	l.Start()
-	first, others := l.Leader()
-	second := others[0]
-	api := &second.API
-	gw := api.CreateGateway("gw", product.Device{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}}},
-		product.Device{Name: "ps2", Interfaces: []product.Interface{{Name: "eth1"}}})
-	c := api.Connect(gw, netA, "100")
-	api.WaitStatus(c, "ACTIVE")
-	l.waitRows(50)
-	epoch := first.Metric("l2gw_lease_epoch")
-
-	first.Pause()
-	product.Eventually(t, "the other server leads", func() error {
-		if second.Metric("l2gw_lease_leading") != 1 {
-			return fmt.Errorf("it does not")
-		}
-		return nil
-	})
-	if now := second.Metric("l2gw_lease_epoch"); now <= epoch {
-		t.Errorf("the epoch went from %v to %v", epoch, now)
-	}
-	second.Disconnect(c)
-	l.waitRows(0)
-	first.Continue()
-	product.Eventually(t, "the first server stands by", func() error {
-		if first.Metric("l2gw_lease_leading") != 0 {
-			return fmt.Errorf("it leads")
-		}
-		return nil
-	})
-	for _, a := range l.Agents {
-		product.Eventually(t, a.Name+" has streams with both and obeys the second", func() error {
-			if err := linked(a, l); err != nil {
-				return err
-			}
-			if a.Monitor.Metric(`l2gw_agent_stream_obeyed{server="`+second.Fabric+`"}`) != 1 ||
-				a.Monitor.Metric(`l2gw_agent_stream_obeyed{server="`+first.Fabric+`"}`) != 0 {
-				return fmt.Errorf("it does not")
-			}
-			return nil
-		})
-	}
-	l.waitRows(0) // it brought nothing back
-	c = first.Connect(gw, netA, "100")
-	l.waitRows(50)
-	first.WaitStatus(c, "ACTIVE")
 }

@@ -14,6 +14,7 @@ import (
 type record struct {
 	mu     sync.Mutex
 	events []event
+	peers  map[string]string // agent by its connection's name in the switch's own log
 }
 
 // event is something that the switch told an agent.
@@ -26,6 +27,16 @@ func (r *record) add(agent, what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, event{agent, what})
+}
+
+// connected notes an agent's connection, which the switch knows by this address.
+func (r *record) connected(agent string, address net.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.peers == nil {
+		r.peers = map[string]string{}
+	}
+	r.peers["tcp:"+address.String()] = agent
 }
 
 // count is how often an agent was told something.
@@ -82,6 +93,7 @@ func tap(t testing.TB, r *record, agent, to string, lockless bool) (address stri
 				client.Close()
 				continue
 			}
+			r.connected(agent, server.LocalAddr())
 			keep(client)
 			keep(server)
 			s := &tapped{record: r, agent: agent, lockless: lockless, client: client, server: server, asked: map[string]string{}}

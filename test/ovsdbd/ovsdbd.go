@@ -167,6 +167,22 @@ func (s *Server) Wipe() {
 // Pid is the server's process id.
 func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
+// LogMessages lets the server write each message of each connection to its log, until it ends.
+func (s *Server) LogMessages() {
+	s.t.Helper()
+	run(s.t, "ovs-appctl", "-t", filepath.Join(s.Dir, "ctl"), "vlog/set", "jsonrpc:file:dbg")
+}
+
+// Log is what the server has logged.
+func (s *Server) Log() string {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.Dir, "log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(b)
+}
+
 // Transact carries out operations of the named database, given as JSON objects
 // joined by commas, and returns the server's answer. It ends the test if any
 // operation fails.

@@ -153,7 +153,7 @@ func (c *Cloud) NewServe(name string, args ...string) *Serve {
 // named is the URL with a name by which PostgreSQL knows who is connected.
 func named(database, name string) string {
 	u, err := url.Parse(database)
-	if err != nil || u.Scheme != "postgresql" {
+	if err != nil || !strings.HasPrefix(u.Scheme, "postgresql") {
 		return database
 	}
 	q := u.Query()
