@@ -11,6 +11,10 @@ PACKET_TESTS := ./test/packets/...
 UNIT_TESTS    = $(shell go list ./... | grep -v '/test/packets')
 
 GOTEST := go test -timeout 8m
+
+# Not told again split: faults by chance, of which there is a story of servers and
+# agents already, and what ends before anything runs.
+ONE_PROCESS := AfterAnyAccidents|WhateverBreaks|ContradictEachOther
 # With the race detector each process sleeps for a second when it ends, unless told not to.
 GORACE := GORACE=atexit_sleep_ms=10
 
@@ -33,7 +37,7 @@ demo-packets: build deps
 
 ## test: all that must hold before a change goes in: lint and every suite, with the race detector
 .PHONY: test
-test: deps proto-check lint test-race test-packets
+test: deps proto-check lint test-race test-split test-packets
 
 ## test-unit: all suites but the packets, without the race detector
 .PHONY: test-unit
@@ -44,6 +48,11 @@ test-unit: deps
 .PHONY: test-race
 test-race: deps
 	L2GW_TEST_RACE=1 $(GORACE) $(GOTEST) -race $(UNIT_TESTS)
+
+## test-split: the engine's stories once more, by two servers on PostgreSQL and two agents, over TLS
+.PHONY: test-split
+test-split: deps
+	L2GW_TEST_SPLIT=1 L2GW_TEST_RACE=1 $(GORACE) $(GOTEST) -race -skip '$(ONE_PROCESS)' ./test/engine
 
 ## test-ovsdb: the OVSDB library alone, with its conformance suite
 .PHONY: test-ovsdb

@@ -68,11 +68,12 @@ func TestBareMetalAndVirtualMachinesShareTheirNetworks(t *testing.T) {
 	}
 }
 
-// What switches hold does not depend on us: packets go on, also to hosts that
-// have been silent, and a switch is programmed again once we are back.
+// What switches hold does not depend on us: with all servers and agents killed,
+// packets go on, also to hosts that have been silent, and a switch is programmed
+// again once they are back.
 func TestPacketsGoOnWhileAllOfOursIsDown(t *testing.T) {
 	l := Start(t)
-	p := product.Start(t, Inventory, "gw1:"+l.GW1.TCP, "gw2:"+l.GW2.TCP)
+	p := product.StartSplit(t, Inventory, "gw1:"+l.GW1.TCP, "gw2:"+l.GW2.TCP)
 	red := l2gw.NetworkIDFromName("red")
 	for _, d := range []product.Device{
 		{Name: "sw1", Interfaces: []product.Interface{{Name: "p1", VLANs: []int{100}}}},

@@ -50,6 +50,14 @@ func StartWith(t testing.TB, inventory string, args ...string) *Product {
 	return product
 }
 
+// StartSplit is Start for what is told of servers and agents, however other stories are told.
+func StartSplit(t testing.TB, inventory string, databases ...string) *Product {
+	t.Helper()
+	p := split(t, inventory, []string{"--ovsdb-hosts", strings.Join(databases, ",")})
+	p.Run()
+	return p
+}
+
 // StartStandalone is StartWith for what is told of `l2gw standalone` alone; why says so in
 // the test's log where other stories are told of servers and agents.
 func StartStandalone(t testing.TB, why, inventory string, args ...string) *Product {
