@@ -94,7 +94,8 @@ type Plan struct {
 	Gone l2gw.Ownership
 }
 
-// Removal is how many rows of a network go, of how many. Rows are its unicast rows,
+// Removal is how many rows of a network go, of how many. What goes and comes
+// again, since the logical switch is rebuilt with another VNI, does not count. Rows are its unicast rows,
 // the members of its flood sets (each of them a VTEP that is reached) and its logical switch.
 // A further row of a MAC that keeps one, and a member that is in two sets, do not go in
 // this sense: nothing is lost with them. VLAN bindings do not count: they are what users ask for one by one.

@@ -22,12 +22,12 @@ func (p *planner) planNetwork(id string) {
 		p.plan.Networks[id] = p.remove(n)
 		return
 	case rebuilt:
-		if v := p.remove(n); v.Reason != "" && n.held == 0 {
+		if v := p.remove(n); v.Reason != "" && !p.keeps(id) {
 			n.verdict.Reason += "; " + v.Reason
 		}
 		p.bindAll(n)
 		p.plan.Networks[id] = n.verdict
-		p.deferred = p.deferred || n.held == 0
+		p.deferred = p.deferred || !p.keeps(id)
 		return
 	case frozen:
 		p.bindAll(n)

@@ -30,8 +30,12 @@ func (p *planner) remove(n *network) Verdict {
 	for _, r := range mcast {
 		p.differ(tableMcastRemote, Mcast{r}.MAC()+" in "+n.label, "", p.addresses(p.locatorsOf(r)))
 	}
-	p.countRemoval(n, RowsOf(p.snap, n.id))
-	if n.held > 0 {
+	rows := RowsOf(p.snap, n.id)
+	if n.stage == rebuilt && p.present(n.id) {
+		rows = p.unwanted(n, ucast) // the others come again
+	}
+	p.countRemoval(n, rows)
+	if p.keeps(n.id) {
 		return Verdict{l2gw.StatusBuild, "its removal is held"}
 	}
 	waits := p.waitsFor(n)
@@ -76,6 +80,19 @@ func (p *planner) remove(n *network) Verdict {
 		return Verdict{l2gw.StatusBuild, "its removal waits until " + waits}
 	}
 	return Verdict{Status: l2gw.StatusBuild}
+}
+
+// unwanted is how many of a network's unicast rows are of no host that is to have one.
+func (p *planner) unwanted(n *network, rows []*ovsdb.Row) int {
+	_, wanted := p.wantedHosts(n)
+	count := 0
+	for _, r := range rows {
+		mac, _, ok := parseMAC(Ucast{r}.MAC())
+		if _, is := wanted[mac]; !ok || !is {
+			count++
+		}
+	}
+	return count
 }
 
 // waitsFor says who else refers to the logical switch, "" if nobody.
