@@ -59,12 +59,14 @@ var mariadb = kind{
 	missing: []string{"mariadbd", "mariadb-install-db"},
 	create: func(s *Server) error {
 		return s.do("mariadb-install-db", "--no-defaults", "--datadir="+filepath.Join(s.dir, "data"),
-			"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-flush-method=nosync")
+			"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-flush-method=nosync",
+			// In /tmp, two at a time would remove each other's temporary tables.
+			"--tmpdir="+s.dir)
 	},
 	command: func(s *Server) []string {
 		return []string{
 			"mariadbd", "--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.Socket,
-			"--bind-address=" + s.host(), "--port=" + s.port(), "--pid-file=" + filepath.Join(s.dir, "pid"),
+			"--bind-address=" + s.host(), "--port=" + s.port(), "--pid-file=" + filepath.Join(s.dir, "pid"), "--tmpdir=" + s.dir,
 			"--skip-name-resolve", "--skip-log-bin", "--skip-slave-start", "--max-connections=200", "--performance-schema=off",
 			// A commit is handed to the kernel, not to the disk.
 			"--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=32M",
