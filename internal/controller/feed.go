@@ -31,6 +31,7 @@ type feed struct {
 	requests map[l2gw.BindingKey]string // that removed a binding
 	networks map[string]*networkFeed
 	told     map[string]l2gw.Version // the version of each segment that the agent holds
+	revision int64                   // of the intent that the agent was told of last
 
 	// A snapshot is told in slices. What changes meanwhile is noted above, and
 	// told after it.
@@ -156,6 +157,12 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent, more bool) {
 		}
 		return s.endSnapshot(msgs, f, version), f.pending()
 	}
+	if f.revision != s.revision {
+		// Before anything that follows from it: of an intent that is older than what
+		// the agent has seen, it must remove nothing, be it in a flood set alone.
+		f.revision = s.revision
+		msgs = append(msgs, fabric.Bindings{Database: d.name, Version: version, Revision: s.revision})
+	}
 	// Segments go before bindings, so that an agent that is told to bind knows what.
 	hosts := 0
 	for id, n := range f.networks {
@@ -196,7 +203,7 @@ func (s *state) endSnapshot(msgs []fabric.ToAgent, f *feed, version l2gw.Version
 		msgs = append(msgs, m)
 	}
 	msgs = append(msgs, fabric.SnapshotEnd{Database: d.name, Version: f.begun, Revision: s.revision})
-	f.open, f.owned, f.holding = false, false, fabric.Holding{}
+	f.open, f.owned, f.holding, f.revision = false, false, fabric.Holding{}, s.revision
 	f.bindings, f.requests = map[l2gw.BindingKey]bool{}, map[l2gw.BindingKey]string{}
 	return msgs
 }
