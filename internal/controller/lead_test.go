@@ -208,6 +208,7 @@ type testAgent struct {
 
 	mu       sync.Mutex
 	mute     bool // it does not beat
+	follows  bool // it answers commands by itself
 	states   []l2gw.DatabaseState
 	news     chan struct{} // states are others; 1 place
 	epoch    uint64
@@ -300,6 +301,17 @@ func (a *testAgent) take(m fabric.ToAgent) {
 		a.report()
 	case fabric.Renewal:
 		a.renewals = append(a.renewals, m)
+	case fabric.Do:
+		for i := range a.states {
+			st := &a.states[i]
+			if mode, sets := modeOf(m.Command); sets && st.Name == m.Database && m.At.After(st.ModeSince) {
+				st.Mode, st.ModeSince = mode, m.At
+			}
+		}
+		a.report()
+		if a.follows {
+			_ = a.stream.Send(context.Background(), fabric.Done{ID: m.ID})
+		}
 	default:
 		a.replica.Apply(m)
 	}
