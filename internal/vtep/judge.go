@@ -82,6 +82,11 @@ func (p *planner) claim(n *network) {
 		key, hasKey = LogicalSwitch{n.row}.TunnelKey()
 	}
 	holds := hasKey && key == int64(vni)
+	if hasKey && !holds && p.keeps(n.id) { // whoever has its VNI
+		n.stage = rebuilt
+		n.verdict = Verdict{l2gw.StatusBuild, fmt.Sprintf("the VNI is %d and was %d: the logical switch stays as it is, since the removal of its rows is held", vni, key)}
+		return
+	}
 
 	waits := "" // a logical switch of ours that is going to give the VNI up
 	for _, r := range p.otherHolders(n) {
@@ -118,9 +123,6 @@ func (p *planner) claim(n *network) {
 		n.stage = ready
 	case before != "":
 		n.freeze(l2gw.StatusError, "VNI %d is also that of network %s", vni, p.labelOf(before))
-	case hasKey && p.keeps(n.id):
-		n.stage = rebuilt
-		n.verdict = Verdict{l2gw.StatusBuild, fmt.Sprintf("the VNI is %d and was %d: the logical switch stays as it is, since the removal of its rows is held", vni, key)}
 	case hasKey:
 		n.stage = rebuilt
 		n.verdict = Verdict{l2gw.StatusBuild, fmt.Sprintf("the VNI is %d and was %d: the logical switch is being made anew", vni, key)}

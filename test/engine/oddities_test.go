@@ -128,10 +128,9 @@ func TestEveryCommitOnTheWayKeepsTheOrder(t *testing.T) {
 	p.WriteInventory(strings.NewReplacer("host: compute-1,", "host: compute-2,").Replace(many))
 	waitRows(t, s, 3_000)
 	p.WriteInventory(strings.NewReplacer("vni: 5001", "vni: 5002", "vni: 5002", "vni: 5001").Replace(inventoryFile))
-	if product.Split() { // an agent holds the removal of so much
-		waitHeld(t, p, "ps1")
-		command(t, p, "release", "ps1")
-	}
+	// The agent holds the removal of so much until an operator lets it go.
+	waitHeld(t, p, "ps1")
+	command(t, p, "release", "ps1")
 	want := withB(wantA())
 	want.LogicalSwitches[netA], want.LogicalSwitches[netB] = "5002/source_node/net-a", "5001/source_node/net-b"
 	waitFor(t, s, want)
