@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,6 +65,9 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(controller.GCPercent)
+	}
 	s.controller = controller.New(controller.Options{Store: datedLeases{s.store}, Inventory: source, Server: o.name, Logger: log, ConfirmAfter: o.confirm, Lease: controller.LeaseOptions{Holder: s.id, Alone: o.alone}})
 	s.figures.Controller(s.controller.Figures)
 	s.figures.Office(s.controller.Office)

@@ -57,6 +57,11 @@ type Options struct {
 	Now func() time.Time
 }
 
+// GCPercent is the GOGC that suits a server's process (debug.SetGCPercent): most of
+// its memory is the inventory, which stays. With the default, as much again would
+// be used by what a rush of agents leaves behind.
+const GCPercent = 30
+
 // lastWrite bounds what is still written when the process stops.
 const lastWrite = 3 * time.Second
 

@@ -95,7 +95,7 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream, peer
 	case peer.Agent != "" && hello.Agent != peer.Agent:
 		return &fabric.RefusedError{Reason: fmt.Sprintf("an agent that may call itself %q says that it is %q; set its --host, or its entry in the list of agents", peer.Agent, hello.Agent)}
 	}
-	silence.Reset(fabric.Term)
+	silence.Stop() // until it is listened to: what comes now is not its fault
 	l := newLink(hello, peer, stream, c.opts.Now())
 	c.register(l)
 	c.refuse(l, hello, peer)
@@ -112,6 +112,7 @@ func (c *Controller) Serve(ctx context.Context, stream fabric.ServerStream, peer
 			c.post(ctx, func(ctx context.Context) { c.hearLink(ctx, l, m) })
 		}
 	})
+	silence.Reset(fabric.Term)
 	err = c.listen(ctx, l, heard, silence)
 	cancel(err)
 	close(heard)

@@ -1,0 +1,113 @@
+package scale
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"l2gw/internal/store"
+)
+
+const (
+	// patience bounds each step, so that what never comes about ends the benchmark.
+	patience = 2 * time.Minute
+
+	maxMemory    = 400 // MB, resident, at most
+	maxReach     = 100 * time.Millisecond
+	maxReconnect = 10 * time.Second
+)
+
+// large is what one server is made for.
+var large = cloud{Agents: 200, PerAgent: 5, Networks: 4096, Hosts: 245, Nodes: 64, Wide: 50}
+
+// report reports a figure, also if the benchmark fails.
+func report(b *testing.B, unit string, got float64) {
+	b.Helper()
+	b.Logf("%s: %.2f", unit, got)
+	b.ReportMetric(got, unit)
+}
+
+// target reports a figure, and fails the benchmark if it is above its limit.
+func target(b *testing.B, unit string, got, limit float64) {
+	b.Helper()
+	report(b, unit, got)
+	if got > limit {
+		b.Errorf("%s is %.2f, more than the %.2f promised", unit, got, limit)
+	}
+}
+
+func BenchmarkTwoHundredAgentsWithAMillionMACs(b *testing.B) {
+	within := func(what string, f func(context.Context) error) time.Duration {
+		b.Helper()
+		ctx, cancel := context.WithTimeout(b.Context(), patience)
+		defer cancel()
+		start := time.Now()
+		if err := f(ctx); err != nil {
+			b.Fatalf("%s: %v", what, err)
+		}
+		took := time.Since(start)
+		b.Logf("%s: %v", what, took.Round(time.Millisecond))
+		return took
+	}
+	o := settings{Cloud: large, Store: "sqlite:///" + filepath.Join(b.TempDir(), "l2gw.db"), Profile: os.Getenv("L2GW_SCALE_PROFILE")}
+	within("make the connections", func(ctx context.Context) error {
+		st, err := store.Open(ctx, o.Store)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		return large.fill(ctx, st)
+	})
+	for b.Loop() {
+		f := newFleet(large, b.Log)
+		came := time.Now()
+		s := start(b, o)
+		leave := f.connect(b.Context(), s.address)
+		within("feed all for the first time", f.waitFed)
+		report(b, "s-first-feed", time.Since(came).Seconds())
+
+		var worst time.Duration
+		for i := range 20 {
+			mac := large.host(0, large.Hosts+i)
+			worst = max(worst, within("one MAC at 50 gateways", func(ctx context.Context) error {
+				s.ask("mac " + strconv.Itoa(large.Hosts+i))
+				return f.waitReached(ctx, mac.MAC)
+			}))
+		}
+		target(b, "ms-MAC-to-50", float64(worst.Microseconds())/1000, float64(maxReach.Milliseconds()))
+
+		before := s.ask("stats")
+		report(b, "MB-sent-first", float64(before.Sent)/1e6)
+		leave()
+		leave = f.connect(b.Context(), s.address)
+		took := within("all agents are back", f.waitFed)
+		target(b, "s-reconnect", took.Seconds(), maxReconnect.Seconds())
+		after := s.ask("stats")
+		report(b, "MB-sent-reconnect", float64(after.Sent-before.Sent)/1e6)
+		report(b, "MB-received-reconnect", float64(after.Received-before.Received)/1e6)
+		if n := f.whole.Load(); n > 0 {
+			b.Errorf("%d networks were told whole to agents that had them", n)
+		}
+		now, peak := s.memory()
+		report(b, "MB-heap", float64(after.Heap)/1e6)
+		report(b, "MB-resident", now)
+		target(b, "MB-resident-peak", peak, maxMemory)
+
+		leave()
+		s.stop()
+		f.forget()
+		came = time.Now()
+		s = start(b, o)
+		leave = f.connect(b.Context(), s.address)
+		within("feed all after a cold start", f.waitFed)
+		report(b, "s-cold-start", time.Since(came).Seconds())
+		_, peak = s.memory()
+		target(b, "MB-resident-peak-cold", peak, maxMemory)
+		leave()
+		s.stop()
+		report(b, "streams-lost", float64(f.lost.Load()))
+	}
+}
