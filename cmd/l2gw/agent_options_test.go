@@ -55,6 +55,19 @@ func TestTheCommandLineWinsOverTheEnvironmentAndThatOverFilesOfWhichTheLastWins(
 	}
 }
 
+func TestAValueThatALaterOneReplacesNeedNotBeReadable(t *testing.T) {
+	o, err := options(t, []string{"[l2gw]\nservers = 127.0.0.1:1\nstate_path = $nowhere/x\n", "[l2gw]\nstate_path = /s\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.stateDir != "/s" {
+		t.Errorf("the state folder is %q", o.stateDir)
+	}
+	if _, err := options(t, []string{"[l2gw]\nservers = 127.0.0.1:1\nstate_path = $nowhere/x\n"}); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("one that counts: %v", err)
+	}
+}
+
 func TestTheAgentsFileOfNetworkingL2GWIsUsedAsItIs(t *testing.T) {
 	const file = `
 [l2gw]

@@ -80,7 +80,12 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
 	all := map[string]key{}
 	maps.Copy(all, commonKeys)
 	maps.Copy(all, keys)
-	values := func(section, name string) []string { return files.Multi(section, name) }
+	values := func(section, name string, several bool) []string {
+		if several || !files.Has(section, name) {
+			return files.Multi(section, name)
+		}
+		return []string{files.String(section, name, "")}
+	}
 	if err := (settings{keys: all, getenv: os.Getenv, files: values}).apply(flags); err != nil {
 		return err
 	}

@@ -13,9 +13,10 @@ type key struct{ section, name string }
 
 func (k key) String() string { return "[" + k.section + "] " + k.name }
 
-// configuration is what ini files say: all values of an option, in order; the
-// last one counts where there can be only one.
-type configuration func(section, name string) []string
+// configuration is what ini files say: all values of an option that may have
+// several, in order, and otherwise the last one alone. What that one has replaced
+// need not even be readable.
+type configuration func(section, name string, several bool) []string
 
 // settings fill in the options that were not given on the command line: from
 // the environment (L2GW_ and the option's name), and then from ini files.
@@ -37,7 +38,8 @@ func (s settings) apply(flags *pflag.FlagSet) error {
 			return
 		}
 		if k, ok := s.keys[f.Name]; ok {
-			if values := s.files(k.section, k.name); len(values) > 0 {
+			_, several := f.Value.(pflag.SliceValue)
+			if values := s.files(k.section, k.name, several); len(values) > 0 {
 				failed = set(flags, f, values, k.String())
 			}
 		}
