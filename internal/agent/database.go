@@ -332,7 +332,9 @@ func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect, was l2gw.Owne
 			d.noteOrphans(was)
 		}
 	case fabric.Bindings:
-		if !d.staged && d.holds.revision(m.Revision, d.now()) {
+		if d.staged {
+			d.holds.seenElsewhere(m.Revision)
+		} else if d.holds.revision(m.Revision, d.now()) {
 			d.dirty.all = true
 		}
 	}

@@ -185,3 +185,57 @@ func TestWithoutLocksNothingIsSentInTheLastMomentOfAGrant(t *testing.T) {
 	l.tell(fabric.Grant{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: l.next().Counter}, Term: time.Hour})
 	l.waitRows(3)
 }
+
+// Commands are carried out one after the other between passes; a mode, which may
+// forbid the next pass, does not wait for that.
+func TestAModeIsTakenInWithTheGrantThatFollowsIt(t *testing.T) {
+	db := newSwitch(t, ovsdbd.Options{})
+	a, err := New(Options{Databases: []DatabaseOptions{{Name: "tor", Connect: dialer(t, db)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := a.databases["tor"]
+	d.inbox.ask(asked{Do: fabric.Do{Database: "tor", Command: fabric.CommandPause, At: time.Now()}})
+	d.inbox.grant(granted{Grant: fabric.Grant{Version: l2gw.Version{Epoch: 1, Counter: 1}, Term: time.Hour}, asked: time.Now()})
+	d.takeOrders()
+	if d.mode != l2gw.ModePaused || d.tenure.Version().Counter != 1 {
+		t.Errorf("mode %q, grant %+v", d.mode, d.tenure.Version())
+	}
+}
+
+// A grant that was void must not stand in the way of the same in good time.
+func TestTheLastOfTwoGrantsOfOneVersionCounts(t *testing.T) {
+	b := newInbox()
+	v := l2gw.Version{Epoch: 1, Counter: 1}
+	b.grant(granted{Grant: fabric.Grant{Version: v, Term: time.Nanosecond}})
+	b.grant(granted{Grant: fabric.Grant{Version: v, Term: time.Hour}})
+	if o := b.takeOrders(); o.grant.Term != time.Hour {
+		t.Errorf("%+v", o.grant)
+	}
+}
+
+// What is told after a grant was taken back, or before it is given again, is not
+// what the next one is good for.
+func TestEachGrantAfterARevocationBeginsAnotherSpeech(t *testing.T) {
+	b := newInbox()
+	grant := func(counter uint64) uint64 {
+		b.grant(granted{Grant: fabric.Grant{Version: l2gw.Version{Epoch: 1, Counter: counter}}})
+		return b.takeOrders().grant.speech
+	}
+	first := grant(1)
+	if again := grant(2); again != first {
+		t.Error("a newer grant without a revocation: what was told goes on")
+	}
+	b.revoke(fabric.Revoke{Version: l2gw.Version{Epoch: 1, Counter: 5}})
+	old := grant(4) // on its way when it was taken back already
+	b.put(fabric.SnapshotBegin{Database: "tor"})
+	b.put(fabric.SnapshotEnd{Database: "tor"})
+	messages, _ := b.take()
+	heard := messages[0].(cut).speech
+	if next := grant(6); next <= heard || old > heard || heard <= first {
+		t.Errorf("speeches: %d, revoked and told %d, old grant %d, next %d", first, heard, old, next)
+	}
+	if messages, _ = b.take(); len(messages) != 1 || messages[0] != fabric.ToAgent(cut{b.speech}) {
+		t.Errorf("%+v", messages)
+	}
+}

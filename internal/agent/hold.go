@@ -516,6 +516,15 @@ func (h *holds) revision(revision int64, now time.Time) bool {
 	return true
 }
 
+// seenElsewhere takes in that another agent of the database was told of that
+// revision, and may have written by it. What comes next is compared with it.
+func (h *holds) seenElsewhere(revision int64) {
+	if revision > h.highest {
+		h.highest, h.heard = revision, 0
+		h.changes++
+	}
+}
+
 // unheard says that what must be held is known from disk only, or from before
 // another agent may have written: until confirmed nothing is removed.
 func (h *holds) unheard(now time.Time) {
