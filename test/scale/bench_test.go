@@ -39,40 +39,45 @@ func target(b *testing.B, unit string, got, limit float64) {
 	}
 }
 
-func BenchmarkTwoHundredAgentsWithAMillionMACs(b *testing.B) {
-	within := func(what string, f func(context.Context) error) time.Duration {
-		b.Helper()
-		ctx, cancel := context.WithTimeout(b.Context(), patience)
-		defer cancel()
-		start := time.Now()
-		if err := f(ctx); err != nil {
-			b.Fatalf("%s: %v", what, err)
-		}
-		took := time.Since(start)
-		b.Logf("%s: %v", what, took.Round(time.Millisecond))
-		return took
+// within does something within patience, and says how long it took.
+func within(b *testing.B, what string, f func(context.Context) error) time.Duration {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	start := time.Now()
+	if err := f(ctx); err != nil {
+		b.Fatalf("%s: %v", what, err)
 	}
+	took := time.Since(start)
+	b.Logf("%s: %v", what, took.Round(time.Millisecond))
+	return took
+}
+
+// fill makes the connections in the store.
+func (o settings) fill(ctx context.Context) error {
+	st, err := store.Open(ctx, o.Store)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	return o.Cloud.fill(ctx, st)
+}
+
+func BenchmarkTwoHundredAgentsWithAMillionMACs(b *testing.B) {
 	o := settings{Cloud: large, Store: "sqlite:///" + filepath.Join(b.TempDir(), "l2gw.db"), Profile: os.Getenv("L2GW_SCALE_PROFILE")}
-	within("make the connections", func(ctx context.Context) error {
-		st, err := store.Open(ctx, o.Store)
-		if err != nil {
-			return err
-		}
-		defer st.Close()
-		return large.fill(ctx, st)
-	})
+	within(b, "make the connections", o.fill)
 	for b.Loop() {
 		f := newFleet(large, b.Log)
 		came := time.Now()
 		s := start(b, o)
 		leave := f.connect(b.Context(), s.address)
-		within("feed all for the first time", f.waitFed)
+		within(b, "feed all for the first time", f.waitFed)
 		report(b, "s-first-feed", time.Since(came).Seconds())
 
 		var worst time.Duration
 		for i := range 20 {
 			mac := large.host(0, large.Hosts+i)
-			worst = max(worst, within("one MAC at 50 gateways", func(ctx context.Context) error {
+			worst = max(worst, within(b, "one MAC at 50 gateways", func(ctx context.Context) error {
 				s.ask("mac " + strconv.Itoa(large.Hosts+i))
 				return f.waitReached(ctx, mac.MAC)
 			}))
@@ -83,7 +88,7 @@ func BenchmarkTwoHundredAgentsWithAMillionMACs(b *testing.B) {
 		report(b, "MB-sent-first", float64(before.Sent)/1e6)
 		leave()
 		leave = f.connect(b.Context(), s.address)
-		took := within("all agents are back", f.waitFed)
+		took := within(b, "all agents are back", f.waitFed)
 		target(b, "s-reconnect", took.Seconds(), maxReconnect.Seconds())
 		after := s.ask("stats")
 		report(b, "MB-sent-reconnect", float64(after.Sent-before.Sent)/1e6)
@@ -102,7 +107,7 @@ func BenchmarkTwoHundredAgentsWithAMillionMACs(b *testing.B) {
 		came = time.Now()
 		s = start(b, o)
 		leave = f.connect(b.Context(), s.address)
-		within("feed all after a cold start", f.waitFed)
+		within(b, "feed all after a cold start", f.waitFed)
 		report(b, "s-cold-start", time.Since(came).Seconds())
 		_, peak = s.memory()
 		target(b, "MB-resident-peak-cold", peak, maxMemory)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"l2gw"
 	"l2gw/internal/controller"
 	"l2gw/internal/fabric"
 	"l2gw/internal/store"
@@ -51,10 +52,12 @@ type figures struct {
 	Heap     uint64 // bytes in use after a collection
 	Sent     int64  // bytes, on all streams since the start
 	Received int64
+	Active   int // bindings
 }
 
 // serve is a server until its standard input ends: it says there where it
-// listens, and answers each line: "stats" with figures, "mac N" after host N has come.
+// listens, and answers each line: "stats" with figures, "active" with how many
+// bindings are, "mac N" after host N has come.
 func serve(conf string) error {
 	var o settings
 	if err := json.Unmarshal([]byte(conf), &o); err != nil {
@@ -108,6 +111,8 @@ func serve(conf string) error {
 			}
 			more <- i
 			fmt.Println("{}")
+		case "active":
+			fmt.Printf("{\"Active\":%d}\n", c.Figures().Bindings[l2gw.StatusActive])
 		case "stats":
 			runtime.GC()
 			if o.Profile != "" {
