@@ -360,6 +360,24 @@ func TestAnOlderIntentHoldsEverythingUntilItIsReleased(t *testing.T) {
 	}
 }
 
+func TestAnIntentThatIsOlderThanAnotherAgentHasSeenHoldsEverything(t *testing.T) {
+	b := newBench(0.3, 10)
+	b.fill("net-a", 5)
+	b.h.revision(90, b.now)
+	b.h.seenElsewhere(80)
+	if b.h.revision(90, b.now) {
+		t.Error("what is as new as all that was seen is held")
+	}
+	b.h.seenElsewhere(100)
+	if !b.h.revision(90, b.now) {
+		t.Error("an older revision was taken as it is")
+	}
+	b.want("net-a", 5, 5)
+	expectEqual(t, "what went", map[string]int{}, b.pass(everything))
+	b.h.release("")
+	expectEqual(t, "what went", map[string]int{"net-a": 5}, b.pass(everything))
+}
+
 func TestAfterTheReleaseOfABackupItsRevisionIsGoodEnough(t *testing.T) {
 	b := newBench(0.3, 10)
 	b.h.revision(100, b.now)

@@ -67,6 +67,9 @@ func (c *Controller) Command(ctx context.Context, name string, command fabric.Co
 			return &l2gw.Error{Code: l2gw.Conflict, Type: "L2GatewayCommandFailed", Message: fmt.Sprintf("database %s: %s", do.Database, done.Error)}
 		}
 	}
+	if command == fabric.CommandRelease && network == "" {
+		c.locked(func() { d.highest = c.state.revision }) // an operator takes the older intent for the right one
+	}
 	return nil
 }
 

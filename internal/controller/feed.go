@@ -127,11 +127,25 @@ func (c *Controller) collect(l *link) (msgs []fabric.ToAgent, epoch uint64, more
 		if msgs != nil {
 			return msgs, epoch, true
 		}
+		if f.snapshot {
+			f.database.noteHighest(c.known)
+		}
 		if msgs, more = s.collect(f); more {
 			return msgs, epoch, true
 		}
 	}
 	return msgs, epoch, false
+}
+
+// noteHighest takes in what the agents of the database have seen of the intent.
+func (d *database) noteHighest(known agents) {
+	for _, r := range known {
+		for _, l := range r.links {
+			if sh := l.shares[d.name]; sh != nil {
+				d.highest = max(d.highest, sh.holding.Revision)
+			}
+		}
+	}
 }
 
 // collect makes messages of what a feed owes, one slice of it.
@@ -144,6 +158,10 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent, more bool) {
 		f.networks = map[string]*networkFeed{}
 		f.due = slices.Collect(maps.Keys(d.bound))
 		msgs = append(msgs, fabric.SnapshotBegin{Database: d.name, Version: f.begun})
+		if d.highest = max(d.highest, f.holding.Revision); d.highest > s.revision {
+			// What this agent finds there may be of a later intent than it has seen itself.
+			msgs = append(msgs, fabric.Bindings{Database: d.name, Version: f.begun, Revision: d.highest})
+		}
 	}
 	version := s.nextVersion()
 	if f.open {
@@ -160,7 +178,7 @@ func (s *state) collect(f *feed) (msgs []fabric.ToAgent, more bool) {
 	if f.revision != s.revision {
 		// Before anything that follows from it: of an intent that is older than what
 		// the agent has seen, it must remove nothing, be it in a flood set alone.
-		f.revision = s.revision
+		f.revision, d.highest = s.revision, max(d.highest, s.revision)
 		msgs = append(msgs, fabric.Bindings{Database: d.name, Version: version, Revision: s.revision})
 	}
 	// Segments go before bindings, so that an agent that is told to bind knows what.
@@ -203,7 +221,8 @@ func (s *state) endSnapshot(msgs []fabric.ToAgent, f *feed, version l2gw.Version
 		msgs = append(msgs, m)
 	}
 	msgs = append(msgs, fabric.SnapshotEnd{Database: d.name, Version: f.begun, Revision: s.revision})
-	f.open, f.owned, f.holding, f.revision = false, false, fabric.Holding{}, s.revision
+	f.open, f.owned, f.holding = false, false, fabric.Holding{}
+	f.revision, d.highest = s.revision, max(d.highest, s.revision)
 	f.bindings, f.requests = map[l2gw.BindingKey]bool{}, map[l2gw.BindingKey]string{}
 	return msgs
 }

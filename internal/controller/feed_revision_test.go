@@ -49,3 +49,42 @@ func TestAnAgentIsToldOfAnOlderIntentBeforeWhatFollowsFromIt(t *testing.T) {
 		t.Errorf("a backup is told of as revisions %v, before segments %v", revisions, segments)
 	}
 }
+
+// The agent that wrote by a later intent is gone; the one that follows it must
+// not take its rows for unwanted since a backup does not know them.
+func TestAnAgentIsToldWhatAnotherOfItsDatabaseHasSeen(t *testing.T) {
+	w := newWorld()
+	k := l2gw.BindingKey{Device: "ps1", Interface: "eth1"}
+	w.bind(k, "a")
+	w.bind(l2gw.BindingKey{Device: "ps1", Interface: "eth2"}, "a")
+	w.reconnect("db1")
+	w.write()
+	w.collect(w.agents["db1"].link)
+	w.c.changeIntent(context.Background(), 1, nil) // a backup
+
+	seen := func() (in []int64, end int64) {
+		w.reconnect("db1")
+		w.write()
+		staged := false
+		for _, m := range w.collect(w.agents["db1"].link) {
+			switch m := m.(type) {
+			case fabric.SnapshotBegin:
+				staged = true
+			case fabric.Bindings:
+				if staged && m.Revision != 0 {
+					in = append(in, m.Revision)
+				}
+			case fabric.SnapshotEnd:
+				staged, end = false, m.Revision
+			}
+		}
+		return in, end
+	}
+	if in, end := seen(); len(in) != 1 || in[0] != 2 || end != 1 {
+		t.Errorf("it is told that %v was seen, and of revision %d", in, end)
+	}
+	w.c.changeIntent(context.Background(), 2, nil)
+	if in, end := seen(); len(in) != 0 || end != 2 {
+		t.Errorf("of an intent that is as new, it is told that %v was seen, and of revision %d", in, end)
+	}
+}

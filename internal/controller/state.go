@@ -73,8 +73,11 @@ type database struct {
 	asked l2gw.Ownership
 	// unboundBy are the API requests that removed bindings which are not confirmed gone.
 	unboundBy map[l2gw.BindingKey]string
-	holds     map[string]*hold // the removals that its agent holds, by network id
-	lost      map[string]bool  // what findLost found
+	// highest is the revision of the latest intent that an agent is known to have been
+	// told of: another that is granted the database must know of it.
+	highest int64
+	holds   map[string]*hold // the removals that its agent holds, by network id
+	lost    map[string]bool  // what findLost found
 
 	bindingResults map[l2gw.BindingKey]fabric.BindingResult
 	networkResults map[string]fabric.NetworkResult

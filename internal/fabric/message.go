@@ -119,7 +119,10 @@ type SameBindings struct {
 type Bindings struct {
 	Database string
 	Version  l2gw.Version
-	Revision int64 // of the intent; 0 within a snapshot
+	// Revision is that of the intent. Within a snapshot, it is the highest that an
+	// agent of the database is known to have seen, if that is more than the
+	// snapshot's; else 0.
+	Revision int64
 	Set      []l2gw.Binding
 	Unset    []Unbound
 }
