@@ -16,7 +16,11 @@
 // Guaranteed: nothing is written before a complete snapshot of what must be held
 // has come, without a grant, or without the database's lock where the switch has
 // locks; where it has none, not after the grant has expired. Every transaction
-// asserts the lock. From what was read from the disk alone, nothing is removed.
+// asserts the lock. Who is granted a database on a new stream, or again after a
+// revocation, writes nothing before all was told anew: until then what it knows may
+// be older than what another agent has written. From what was read from the disk
+// alone, nothing is removed, nor from what was known before the lock came back while
+// no controller was there. An operator's mode counts before a grant that follows it.
 // Large removals that no user asked for wait (see holds). Stopping the agent, or
 // taking a database from it, changes nothing on any switch.
 //
@@ -24,4 +28,9 @@
 // and tried again with backoff, alone. Nor that the disk has the last seconds of
 // what the controller said; grants, modes and releases it has at once. Where the disk does not
 // take the epoch of a new controller, the agent obeys it all the same, and says so.
+// Nor, on a switch without locks, that what was sent under a grant has its effect
+// before the grant expires: one small transaction at a time is under way there, and
+// none is sent when the grant is good for less than a second, but a switch or a
+// network that takes longer than that for one may carry it out late. The agent that
+// writes by then finds what it did by the change, or by its next look at everything.
 package agent
