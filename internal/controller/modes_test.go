@@ -140,3 +140,28 @@ func TestOnlyTheWriterIsBelievedWhatIsGone(t *testing.T) {
 		t.Errorf("confirmed by the writer, and remembered: %+v", o)
 	}
 }
+
+// Agents do not take it for true alone: what is about to be bound would pass for unwanted.
+func TestWhatIsOursIsFollowedByTheBindingsOfThatWord(t *testing.T) {
+	w := newWorld()
+	w.networks["a"] = map[l2gw.MAC]l2gw.Host{}
+	w.tell(true, "a")
+	l := w.agents["db1"].link
+	w.collect(l)
+	w.bind(eth1, "a")
+	w.write()
+	w.collect(l)
+	w.c.state.databases["db1"].tellOwned() // as when something is confirmed gone
+	var owned, bindings l2gw.Version
+	for _, m := range w.collect(l) {
+		switch m := m.(type) {
+		case fabric.Owned:
+			owned = m.Version
+		case fabric.Bindings:
+			bindings = m.Version
+		}
+	}
+	if owned == (l2gw.Version{}) || bindings != owned {
+		t.Errorf("what is ours is told as of %+v, and the bindings as of %+v", owned, bindings)
+	}
+}
