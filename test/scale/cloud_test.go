@@ -11,19 +11,18 @@ import (
 	"l2gw/internal/store"
 )
 
-// A cloud is how much there is. Each network is bound on the gatewaySize
+// A cloud is how much there is. Each network is bound on the
 // databases of one gateway, but for network 0: it is bound on wide databases.
 type cloud struct {
 	Agents, PerAgent int
 	Networks, Hosts  int // Hosts: of each network
 	Nodes            int // compute nodes; each has hosts of all networks
+	Gateway          int // databases of a gateway
 	Wide             int
 }
 
-const gatewaySize = 5
-
 func (c cloud) databases() int       { return c.Agents * c.PerAgent }
-func (c cloud) gateways() int        { return c.databases() / gatewaySize }
+func (c cloud) gateways() int        { return c.databases() / c.Gateway }
 func (c cloud) device(d int) string  { return fmt.Sprintf("switch-%d", d) }
 func (c cloud) network(n int) string { return fmt.Sprintf("cccccccc-0000-4000-8000-%012d", n) }
 
@@ -44,7 +43,7 @@ func (c cloud) bound(d int) (networks []int) {
 	if c.isWide(d) {
 		networks = append(networks, 0)
 	}
-	for n := d / gatewaySize; n < c.Networks; n += c.gateways() {
+	for n := d / c.Gateway; n < c.Networks; n += c.gateways() {
 		if n > 0 {
 			networks = append(networks, n)
 		}
@@ -57,7 +56,7 @@ func (c cloud) vteps(network int) int {
 	if network == 0 {
 		return c.Nodes + c.Wide
 	}
-	return c.Nodes + gatewaySize
+	return c.Nodes + c.Gateway
 }
 
 func (c cloud) host(network, i int) l2gw.Host {
@@ -73,7 +72,7 @@ func (c cloud) fill(ctx context.Context, st *store.Store) error {
 	ids := make([]string, c.gateways())
 	for g := range ids {
 		gw := l2gw.Gateway{ProjectID: "p", Name: fmt.Sprint("gateway-", g)}
-		for d := g * gatewaySize; d < (g+1)*gatewaySize; d++ {
+		for d := g * c.Gateway; d < (g+1)*c.Gateway; d++ {
 			gw.Devices = append(gw.Devices, l2gw.Device{Name: c.device(d), Interfaces: []l2gw.Interface{{Name: "eth1"}}})
 		}
 		gw, err := st.CreateGateway(ctx, gw)

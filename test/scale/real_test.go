@@ -16,7 +16,7 @@ import (
 )
 
 // real is what real agents and OVSDB servers in one process are given to do.
-var real = cloud{Agents: 20, PerAgent: 5, Networks: 80, Hosts: 245, Nodes: 64, Wide: 50}
+var real = cloud{Agents: 20, PerAgent: 5, Networks: 80, Hosts: 245, Nodes: 64, Gateway: 5, Wide: 50}
 
 const vtepDatabase = "hardware_vtep"
 
@@ -29,7 +29,7 @@ func (c cloud) rows() (n int) {
 }
 
 // bindings is how many bindings there are.
-func (c cloud) bindings() int { return (c.Networks-1)*gatewaySize + c.Wide }
+func (c cloud) bindings() int { return (c.Networks-1)*c.Gateway + c.Wide }
 
 // switchOf starts an OVSDB server with a switch in it.
 func (c cloud) switchOf(b testing.TB, d int) (s *ovsdb.Server, endpoint string) {
@@ -115,14 +115,14 @@ func BenchmarkTwentyRealAgentsWriteTheirRows(b *testing.B) {
 		}
 		report(b, "rows/s", float64(rows)/took.Seconds())
 
-		var worst time.Duration
+		var reached []time.Duration
 		for i := range 20 {
 			mac := real.host(0, real.Hosts+i).MAC
-			worst = max(worst, within(b, "one MAC written on 50 gateways", func(ctx context.Context) error {
+			reached = append(reached, within(b, "one MAC written on 50 gateways", func(ctx context.Context) error {
 				return reach(ctx, b, s, switches, mac, real.Hosts+i)
 			}))
 		}
-		target(b, "ms-MAC-to-50", float64(worst.Microseconds())/1000, float64(maxReach.Milliseconds()))
+		reach50(b, reached)
 		stop()
 		s.stop()
 	}
