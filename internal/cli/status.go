@@ -44,14 +44,20 @@ func (a *app) status(use string) *cobra.Command {
 				return err
 			}
 			gateways, err := fetch[gateway](ctx, a, "/l2-gateways", "l2_gateways", nil)
-			if err != nil {
-				return err
-			}
-			connections, err := fetch[connection](ctx, a, "/l2-gateway-connections", "l2_gateway_connections", nil)
-			if err != nil {
-				return err
+			var connections []connection
+			if err == nil {
+				connections, err = fetch[connection](ctx, a, "/l2-gateway-connections", "l2_gateway_connections", nil)
 			}
 			found := troubles(inventory, agents, devices, gateways, connections)
+			if err != nil {
+				// The servers' database is away, say: agents and switches are known all the same.
+				if len(found) > 0 {
+					if failed := printList(a.env.Out, &f, found, troubleColumns); failed != nil {
+						return failed
+					}
+				}
+				return err
+			}
 			if len(found) > 0 || f.format != "table" {
 				return printList(a.env.Out, &f, found, troubleColumns)
 			}
