@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
+
+	"l2gw/test/product"
 )
 
 func (c *chaos) addPort() {
@@ -83,6 +84,9 @@ func (c *chaos) editInventory() {
 // blinkNetwork takes a network out of the inventory and puts it back; now and
 // then a switch is away meanwhile, and hears of neither.
 func (c *chaos) blinkNetwork() {
+	if !c.p.well() {
+		return // a server that is away would not read it
+	}
 	id := pickKey(c, c.world.inventory.networks)
 	n := c.world.inventory.networks[id]
 	c.Logf("network %s blinks", id)
@@ -96,9 +100,11 @@ func (c *chaos) blinkNetwork() {
 		n.gone = gone
 		c.world.inventory.networks[id] = n
 		c.p.WriteInventory(c.world.inventory.yaml())
-		c.p.Eventually("the product has read it", func() error {
-			if status, _, err := c.call(request{method: "GET", path: "/v2.0/networks/" + id}); err != nil || (status == 404) != gone {
-				return fmt.Errorf("%d %w", status, err)
+		product.Eventually(c, "the product has read it", func() error {
+			for _, url := range c.p.urls() {
+				if status, _, err := c.callAt(url, request{method: "GET", path: "/v2.0/networks/" + id}); err != nil || (status == 404) != gone {
+					return fmt.Errorf("%s: %d %w", url, status, err)
+				}
 			}
 			return nil
 		})
@@ -332,19 +338,23 @@ func (c *chaos) breakSwitch() {
 	}
 	switch kind := c.rng.IntN(12); {
 	case kind < 2:
+		c.fault("switch SIGKILL and start")
 		c.Logf("db%d is killed and starts again", i)
 		s.Kill()
 		s.Run()
 	case kind < 4:
+		c.fault("switch SIGKILL")
 		c.Logf("db%d is killed", i)
 		s.Kill()
 		c.up[i] = false
 	case kind < 6:
+		c.fault("switch wiped")
 		c.Logf("db%d is wiped", i)
 		s.Wipe()
 		c.pause(100)
 		c.fill(i)
 	case kind < 8:
+		c.fault("switch SIGSTOP")
 		c.Logf("db%d stands still", i)
 		s.Signal(syscall.SIGSTOP)
 		c.up[i], c.still[i] = false, true
@@ -373,36 +383,4 @@ func (c *chaos) bringUp(i int) {
 		s.Run()
 	}
 	c.up[i], c.still[i] = true, false
-}
-
-func (c *chaos) breakProduct() {
-	switch c.rng.IntN(4) {
-	case 0:
-		c.Log("the product is killed")
-		c.p.Kill()
-	case 1:
-		c.Log("the product is stopped")
-		c.p.Stop()
-	case 2:
-		r := c.anyRequest()
-		c.Log("the product is killed while it works")
-		answered := make(chan struct{})
-		go func() {
-			defer close(answered)
-			c.send(r)
-		}()
-		time.Sleep(time.Duration(c.rng.IntN(20_000)) * time.Microsecond)
-		c.p.Kill()
-		<-answered
-	default:
-		c.Log("the product stands still")
-		pid := c.p.Pid()
-		_ = syscall.Kill(pid, syscall.SIGSTOP)
-		c.pause(1500)
-		_ = syscall.Kill(pid, syscall.SIGCONT)
-		return
-	}
-	c.pause(500)
-	c.p.Run()
-	c.settleIntent()
 }

@@ -37,15 +37,18 @@ type chaos struct {
 	*testing.T
 	seed    uint64
 	rng     *rand.Rand
-	p       *product.Product
+	p       deployment
 	servers []*ovsdbd.Server
 	witness []*witness
 	up      []bool // a server that is down or stands still is let alone
 	still   []bool
 	world   chaosWorld
 	ids     map[string]string // of gateways by name, of connections by gateway and network
-	unknown *request          // whose answer was lost with the process
+	outcome []outcome         // what the product may know by now; the first is the world's
+	client  *http.Client
+	limit   time.Duration // how long a round may take to converge
 
+	faults       map[string]int // by kind
 	names, hands int
 	moves        map[string]int // of each learned MAC
 }
@@ -70,13 +73,20 @@ func option(t *testing.T, name string, otherwise uint64) uint64 {
 func TestAfterAnyAccidentsTheSwitchesHoldExactlyWhatIsWanted(t *testing.T) {
 	seed := option(t, "L2GW_CHAOS_SEED", 1)
 	rounds := int(option(t, "L2GW_CHAOS_ROUNDS", defaultChaosRounds))
-	c := &chaos{T: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), ids: map[string]string{}, moves: map[string]int{}}
+	c := newChaos(t, seed)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("this story is L2GW_CHAOS_SEED=%d L2GW_CHAOS_ROUNDS=%d", seed, rounds)
 		}
 	})
-	c.begin()
+	for i := range c.world.databases {
+		c.addDatabase(i, ovsdbd.Options{})
+	}
+	var databases []string
+	for i, s := range c.servers {
+		databases = append(databases, fmt.Sprintf("db%d:%s", i, s.TCP))
+	}
+	c.p = &whole{product.Start(c, c.world.inventory.yaml(), databases...)}
 	for round := range rounds {
 		c.Logf("round %d", round)
 		// After many accidents each mends what another spoiled; a single one shows
@@ -96,7 +106,11 @@ func TestAfterAnyAccidentsTheSwitchesHoldExactlyWhatIsWanted(t *testing.T) {
 	}
 }
 
-func (c *chaos) begin() {
+func newChaos(t *testing.T, seed uint64) *chaos {
+	c := &chaos{
+		T: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), ids: map[string]string{}, moves: map[string]int{}, faults: map[string]int{},
+		client: http.DefaultClient, limit: chaosLimit,
+	}
 	c.world = chaosWorld{
 		intent: intent{map[string][]product.Device{}, map[chaosConnection]string{}},
 		inventory: chaosInventory{
@@ -114,15 +128,16 @@ func (c *chaos) begin() {
 	for range 20 {
 		c.addPort()
 	}
-	var databases []string
-	for i := range c.world.databases {
-		s := ovsdbd.Start(c, ovsdbd.Options{})
-		c.servers, c.up, c.still = append(c.servers, s), append(c.up, true), append(c.still, false)
-		c.fill(i)
-		c.witness = append(c.witness, startWitness(c, s))
-		databases = append(databases, fmt.Sprintf("db%d:%s", i, s.TCP))
-	}
-	c.p = product.Start(c, c.world.inventory.yaml(), databases...)
+	c.outcome = []outcome{{intent: c.world.intent}}
+	return c
+}
+
+// addDatabase starts the switches of database i, and its witness.
+func (c *chaos) addDatabase(i int, o ovsdbd.Options) {
+	s := ovsdbd.Start(c, o)
+	c.servers, c.up, c.still = append(c.servers, s), append(c.up, true), append(c.still, false)
+	c.fill(i)
+	c.witness = append(c.witness, startWitness(c, s))
 }
 
 // fill is what a new switch has, and what somebody else put there.
@@ -150,15 +165,19 @@ func (c *chaos) accident() {
 		weight int
 		do     func()
 	}{
-		{50, func() { c.send(c.anyRequest()); c.readIDs() }},
+		{50, func() { c.send(c.anyRequest()) }},
 		{20, c.editInventory},
 		{20, c.damage},
 		{20, c.learnSomething},
 		{16, c.breakSwitch},
-		{6, c.breakProduct},
+		{c.p.weight(), func() { c.p.harm(c) }},
 		{4, c.blinkNetwork},
 	}
-	n := c.rng.IntN(136)
+	sum := 0
+	for _, k := range kinds {
+		sum += k.weight
+	}
+	n := c.rng.IntN(sum)
 	for _, k := range kinds {
 		if n -= k.weight; n < 0 {
 			k.do()
@@ -166,6 +185,9 @@ func (c *chaos) accident() {
 		}
 	}
 }
+
+// fault counts one.
+func (c *chaos) fault(kind string) { c.faults[kind]++ }
 
 // pause lets the product get on by chance.
 func (c *chaos) pause(most int) { time.Sleep(time.Duration(c.rng.IntN(most)) * time.Millisecond) }
@@ -192,7 +214,9 @@ type request struct {
 var errNoAnswer = errors.New("the answer was lost")
 
 // call sends a request and returns the answer's status.
-func (c *chaos) call(r request) (int, product.Object, error) {
+func (c *chaos) call(r request) (int, product.Object, error) { return c.callAt(c.p.url(c), r) }
+
+func (c *chaos) callAt(url string, r request) (int, product.Object, error) {
 	var body io.Reader
 	if r.body != nil {
 		b, err := json.Marshal(r.body)
@@ -201,11 +225,11 @@ func (c *chaos) call(r request) (int, product.Object, error) {
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequest(r.method, c.p.URL+r.path, body)
+	req, err := http.NewRequest(r.method, url+r.path, body)
 	if err != nil {
 		c.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.client.Do(req)
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
@@ -219,17 +243,23 @@ func (c *chaos) call(r request) (int, product.Object, error) {
 	return resp.StatusCode, out, nil
 }
 
-// send sends a request and takes note if it is acknowledged.
+// send sends a request, takes note if it is acknowledged, and learns the ids of what there is then.
 func (c *chaos) send(r *request) {
+	if len(c.outcome) > 0 && len(c.outcome[0].pending) >= mostPending {
+		return
+	}
 	status, out, err := c.call(*r)
 	c.Logf("%s %s %v: %d %v", r.method, r.path, r.body, status, err)
 	switch {
-	case err != nil:
-		c.unknown = r
+	case err != nil || status == http.StatusServiceUnavailable && c.p.mayFail():
+		c.maybe(r)
 	case status < 300:
-		r.effect(c.world.intent)
+		c.surely(r)
 	case status >= 500:
 		c.Errorf("%s %s: %d %v", r.method, r.path, status, out)
+	}
+	if _, err := c.readIDs(); err != nil && !c.p.mayFail() {
+		c.Fatal(err)
 	}
 }
 
@@ -338,25 +368,23 @@ func (c *chaos) connect(gateway string) *request {
 }
 
 // readIDs finds out the ids of all that there is.
-func (c *chaos) readIDs() intent {
+func (c *chaos) readIDs() (intent, error) {
 	got := intent{map[string][]product.Device{}, map[chaosConnection]string{}}
 	names := map[string]string{}
-	_, out, err := c.call(request{method: "GET", path: "/v2.0/l2-gateways"})
+	gateways, err := c.list("/v2.0/l2-gateways", "l2_gateways")
 	if err != nil {
-		c.Fatal(err)
+		return got, err
 	}
-	for _, x := range out["l2_gateways"].([]any) {
-		g := x.(product.Object)
+	for _, g := range gateways {
 		name, id := g["name"].(string), g["id"].(string)
 		names[id], c.ids[name] = name, id
 		got.Gateways[name] = readDevices(g["devices"])
 	}
-	_, out, err = c.call(request{method: "GET", path: "/v2.0/l2-gateway-connections"})
+	connections, err := c.list("/v2.0/l2-gateway-connections", "l2_gateway_connections")
 	if err != nil {
-		c.Fatal(err)
+		return got, err
 	}
-	for _, x := range out["l2_gateway_connections"].([]any) {
-		o := x.(product.Object)
+	for _, o := range connections {
 		k := chaosConnection{names[o["l2_gateway_id"].(string)], o["network_id"].(string)}
 		c.ids[k.Gateway+k.Network] = o["id"].(string)
 		vlan := ""
@@ -365,7 +393,22 @@ func (c *chaos) readIDs() intent {
 		}
 		got.Connections[k] = vlan
 	}
-	return got
+	return got, nil
+}
+
+// list reads a collection.
+func (c *chaos) list(path, key string) (all []product.Object, err error) {
+	status, out, err := c.call(request{method: "GET", path: path})
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %d %v", path, status, out)
+	}
+	for _, x := range out[key].([]any) {
+		all = append(all, x.(product.Object))
+	}
+	return all, nil
 }
 
 func readDevices(v any) (devices []product.Device) {
@@ -403,48 +446,30 @@ func sortedIntent(i intent) intent {
 	return i
 }
 
-// settleIntent compares what the product knows with what it acknowledged. A
-// request whose answer was lost was carried out or was not.
-func (c *chaos) settleIntent() {
-	got := sortedIntent(c.readIDs())
-	diff := cmp.Diff(sortedIntent(c.world.intent), got)
-	if diff == "" {
-		c.unknown = nil
-		return
-	}
-	if c.unknown != nil {
-		done := c.world.intent.clone()
-		c.unknown.effect(done)
-		c.unknown = nil
-		if cmp.Diff(sortedIntent(done), got) == "" {
-			c.world.intent = done
-			return
-		}
-	}
-	c.Fatalf("the product forgot what it acknowledged, or made something up (-want +got):\n%s", diff)
-}
-
 // recover brings everything back that is away.
 func (c *chaos) recover() {
 	for i := range c.servers {
 		c.bringUp(i)
 	}
 	c.p.WriteInventory(c.world.inventory.yaml())
+	c.p.heal(c)
 }
 
 // converge waits until all is as the model says.
 func (c *chaos) converge() {
-	c.settleIntent()
-	deadline := time.Now().Add(chaosLimit)
+	deadline := time.Now().Add(c.limit)
 	for {
-		err := c.compare()
+		err := c.settleIntent()
+		if err == nil {
+			err = c.compare()
+		}
 		if err == nil {
 			break
 		}
 		if time.Now().After(deadline) {
-			c.Fatalf("after %v it is not as it should be: %v", chaosLimit, err)
+			c.Fatalf("after %v it is not as it should be: %v", c.limit, err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		c.p.wait(c)
 	}
 	for _, w := range c.witness {
 		w.calm()
@@ -470,7 +495,7 @@ func (c *chaos) compare() error {
 	if err := c.compareStatus(claims); err != nil {
 		return err
 	}
-	_, stderr, code := commandLine(c, c.p).try("validate")
+	_, stderr, code := commandLineOf(c, c.p.url(c)).try("validate")
 	if code > 1 || code == 1 && c.world.faultless() {
 		return fmt.Errorf("l2gw validate: %d %s", code, stderr)
 	}
@@ -498,7 +523,10 @@ func (c *chaos) compareStatus(claims [][]claim) error {
 		if err != nil {
 			return err
 		}
-		o := out["l2_gateway_connection"].(product.Object)
+		o, ok := out["l2_gateway_connection"].(product.Object)
+		if !ok {
+			return fmt.Errorf("connection %v: %v", k, out)
+		}
 		list, _ := o["bindings"].([]any)
 		for _, x := range list {
 			y := x.(product.Object)

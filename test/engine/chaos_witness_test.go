@@ -29,6 +29,7 @@ type witness struct {
 	commits    int
 	broken     map[string]bool // rules that do not hold at present
 	touched    map[string]bool // logical switches by name
+	keeping    bool            // no row of ours may go away
 	violations []string
 }
 
@@ -78,6 +79,13 @@ func (w *witness) calm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.touched)
+}
+
+// keep begins or ends a time in which no row of ours may go away.
+func (w *witness) keep(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keeping = on
 }
 
 // accused reports whether the product has broken a rule.
@@ -134,6 +142,15 @@ func (w *witness) take(raw json.RawMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, byHand := update["Global"]
+	if w.keeping && !byHand {
+		for _, table := range []string{"Logical_Switch", "Ucast_Macs_Remote", "Mcast_Macs_Remote"} {
+			for uuid, r := range update[table] {
+				if r.New == nil && w.tables[table][uuid] != nil {
+					w.accuse("a row of " + table + " went away while the inventory was unknown")
+				}
+			}
+		}
+	}
 	lost := w.lostToUs(update)
 	for table, rows := range update {
 		if w.tables[table] == nil {

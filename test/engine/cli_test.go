@@ -20,7 +20,12 @@ type commands struct {
 }
 
 func commandLine(t testing.TB, p *product.Product) *commands {
-	return &commands{t, product.Binary(t), append(os.Environ(), "OS_ENDPOINT="+p.URL, "OS_AUTH_TYPE=none")}
+	return commandLineOf(t, p.URL)
+}
+
+// commandLineOf are commands to the server with this URL.
+func commandLineOf(t testing.TB, url string) *commands {
+	return &commands{t, product.Binary(t), append(os.Environ(), "OS_ENDPOINT="+url, "OS_AUTH_TYPE=none")}
 }
 
 // as are the same commands through a symbolic link with this name.

@@ -142,7 +142,11 @@ func (p *Process) start() {
 	if program == "" {
 		program = Binary(p.t)
 	}
-	cmd := exec.Command(program, p.args...)
+	command := append([]string{program}, p.args...)
+	if p.host != nil {
+		command = p.host.Command(program, p.args...)
+	}
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, exited := make(chan error), make(chan struct{})
