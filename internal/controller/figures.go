@@ -44,6 +44,10 @@ func (c *Controller) Figures() Figures {
 		}
 	}
 	for _, b := range s.bindings {
+		if len(s.reporting[b.Device]) == 0 && !s.gone(b.NetworkID) && len(s.home(b.BindingKey)) == 0 {
+			f.Bindings[l2gw.StatusPending]++ // as bindingStatus, which would look for where it may be
+			continue
+		}
 		status, _ := s.bindingStatus(b)
 		f.Bindings[status]++
 	}

@@ -81,19 +81,31 @@ func (d *database) away() string {
 	return "database " + d.name + " is " + strings.TrimPrefix(since, "is ") + why
 }
 
-// unseen names the databases that cannot be reached, where an unseen device may be.
+// maxUnseen is how many databases a reason names.
+const maxUnseen = 5
+
+// unseen names databases that cannot be reached, where an unseen device may be.
 func (s *state) unseen() string {
-	var names []string
+	var first []string // by name
+	away := 0
 	for name, d := range s.databases {
-		if !d.observed.Connected {
-			names = append(names, name)
+		if d.observed.Connected {
+			continue
+		}
+		away++
+		if i, _ := slices.BinarySearch(first, name); i < maxUnseen {
+			first = slices.Insert(first, i, name)
+			first = first[:min(len(first), maxUnseen)]
 		}
 	}
-	if len(names) == 0 {
+	if away == 0 {
 		return ""
 	}
-	slices.Sort(names)
-	return "; not connected: " + strings.Join(names, ", ")
+	all := "; not connected: " + strings.Join(first, ", ")
+	if away > len(first) {
+		all += fmt.Sprintf(" and %d more", away-len(first))
+	}
+	return all
 }
 
 func (s *state) because() string {

@@ -100,7 +100,7 @@ func BenchmarkTwentyRealAgentsWriteTheirRows(b *testing.B) {
 			working.Go(func() { _ = x.Run(ctx) })
 		}
 		took := within(b, "all rows are written and confirmed", func(ctx context.Context) error {
-			return poll(ctx, 50*time.Millisecond, func() (bool, string) {
+			return poll(ctx, 250*time.Millisecond, func() (bool, string) {
 				n := s.ask("active").Active
 				return n == real.bindings(), fmt.Sprintf("%d of %d bindings are ACTIVE", n, real.bindings())
 			})
