@@ -105,14 +105,13 @@ func newerPeers(t testing.TB, server string) (address string, toServer, toAgent 
 	h2c := new(http.Protocols)
 	h2c.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: h2c}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: server})
+	proxy := &httputil.ReverseProxy{}
 	proxy.Transport, proxy.FlushInterval = transport, -1
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // of the end, and of a server that is not up yet
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
-		r.Header.Del("Connect-Accept-Encoding") // what is compressed cannot be extended
-		r.Body = &newer{ReadCloser: r.Body, added: toServer}
+	proxy.Rewrite = func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: server})
+		r.Out.Header.Del("Connect-Accept-Encoding") // what is compressed cannot be extended
+		r.Out.Body = &newer{ReadCloser: r.Out.Body, added: toServer}
 	}
 	proxy.ModifyResponse = func(r *http.Response) error {
 		r.Body = &newer{ReadCloser: r.Body, added: toAgent}
