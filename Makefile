@@ -37,7 +37,7 @@ demo-packets: build deps
 
 ## test: all that must hold before a change goes in: lint and every suite, with the race detector
 .PHONY: test
-test: deps proto-check lint test-race test-split test-packets
+test: deps proto-check lint test-race test-split test-chaos test-packets
 
 ## test-unit: all suites but the packets, without the race detector
 .PHONY: test-unit
@@ -63,6 +63,19 @@ test-ovsdb: deps
 .PHONY: test-packets
 test-packets: deps
 	$(GORACE) $(GOTEST) -race -count=1 $(PACKET_TESTS)
+
+## chaos: accidents of servers, agents, switches, SQL and links for L2GW_CHAOS_MINUTES (60); needs root
+CHAOS := go test -v -count=1 -run 'TestWhateverBreaks' ./test/engine
+.PHONY: chaos
+chaos: export L2GW_CHAOS_MINUTES ?= 60
+chaos: deps
+	$(CHAOS) -timeout $$((L2GW_CHAOS_MINUTES + 10))m
+
+## test-chaos: the same for four minutes, with the race detector
+.PHONY: test-chaos
+test-chaos: deps
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	L2GW_TEST_RACE=1 $(GORACE) L2GW_CHAOS_MINUTES=4 $(CHAOS) -timeout 10m >"$$log" 2>&1 || { cat "$$log"; exit 1; }; tail -n 12 "$$log"
 
 ## fuzz: every fuzz test for FUZZTIME (10s) each
 FUZZTIME ?= 10s

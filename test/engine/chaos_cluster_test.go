@@ -91,7 +91,7 @@ type cluster struct {
 	blind   int  // rounds without an inventory
 	release int  // of what was held
 	ended   int  // processes that ended by themselves
-	refused int  // requests without an answer
+	unknown bool // no server knows the inventory at present
 }
 
 func newCluster(c *chaos) *cluster {
@@ -122,7 +122,48 @@ func newCluster(c *chaos) *cluster {
 		Servers: 2, Agents: 2, AgentArgs: args, Database: p.sql.Database(c), Lab: netlab.New(c),
 	})
 	p.Start()
+	p.populate(c)
 	return p
+}
+
+// populate has all networks bound on both switches, and hosts in all of them.
+func (p *cluster) populate(c *chaos) {
+	devices := []product.Device{
+		{Name: "ps1", Interfaces: []product.Interface{{Name: "eth1"}, {Name: "eth2"}}},
+		{Name: "ps3", Interfaces: []product.Interface{{Name: "eth1"}}},
+	}
+	c.send(&request{
+		"POST", "/v2.0/l2-gateways",
+		product.Object{"l2_gateway": product.Object{"name": "first", "devices": describeDevices(devices)}},
+		func(i intent) { i.Gateways["first"] = devices },
+	})
+	for n, network := range slices.Sorted(maps.Keys(c.world.inventory.networks)) {
+		vlan := fmt.Sprint(20 + n)
+		c.send(&request{
+			"POST", "/v2.0/l2-gateway-connections",
+			product.Object{"l2_gateway_connection": product.Object{"l2_gateway_id": c.ids["first"], "network_id": network, "segmentation_id": vlan}},
+			func(i intent) { i.Connections[chaosConnection{"first", network}] = vlan },
+		})
+	}
+	for range 100 {
+		c.addPort()
+	}
+	p.WriteInventory(c.world.inventory.yaml())
+	c.converge()
+}
+
+// exodus has most hosts of a network leave at once.
+func (p *cluster) exodus(c *chaos) {
+	v := &c.world.inventory
+	id := pickKey(c, v.networks)
+	for _, mac := range slices.Sorted(maps.Keys(v.ports)) {
+		if v.ports[mac].network == id && c.rng.IntN(4) > 0 {
+			delete(v.ports, mac)
+		}
+	}
+	c.fault("inventory lost most of a network's hosts")
+	c.Logf("most hosts of network %s leave", id)
+	p.WriteInventory(v.yaml())
 }
 
 func freeHubAddr(t testing.TB) string {
@@ -135,7 +176,7 @@ func freeHubAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-func (p *cluster) weight() int     { return 70 }
+func (p *cluster) weight() int     { return 50 }
 func (p *cluster) mayFail() bool   { return true }
 func (p *cluster) well() bool      { return len(p.open) == 0 }
 func (p *cluster) mayBeLate() bool { return true }
@@ -192,7 +233,12 @@ func (p *cluster) harm(c *chaos) {
 		c.pause(500)
 		return
 	}
-	switch c.rng.IntN(10) {
+	switch c.rng.IntN(11) {
+	case 10:
+		if !p.unknown {
+			p.exodus(c)
+		}
+		return
 	case 0, 1:
 		p.harmSQL(c)
 	case 2, 3, 4:
@@ -351,6 +397,7 @@ func (p *cluster) wait(c *chaos) {
 func (p *cluster) blindness(c *chaos) {
 	c.Log("no server knows the inventory")
 	p.blind++
+	p.unknown = true
 	before := make([]contents, len(c.servers))
 	for i, s := range c.servers {
 		before[i] = read(c, s)
@@ -395,6 +442,7 @@ func (p *cluster) blindness(c *chaos) {
 			c.Errorf("db%d lost %s while the inventory was unknown", i, gone)
 		}
 	}
+	p.unknown = false
 	p.WriteInventory(c.world.inventory.yaml())
 }
 
@@ -431,8 +479,8 @@ func (p *cluster) report() {
 		total += p.c.faults[kind]
 	}
 	p.c.Logf("%d faults: %s", total, strings.Join(faults, ", "))
-	p.c.Logf("%d times no server knew the inventory, %d removals were released, %d requests went without an answer, %d processes ended by themselves",
-		p.blind, p.release, p.refused, p.ended)
+	p.c.Logf("%d times no server knew the inventory, %d removals were released, %d requests were acknowledged and %d went without an answer, %d processes ended by themselves",
+		p.blind, p.release, p.c.acknowledged, p.c.unanswered, p.ended)
 	for i, h := range p.history {
 		h.read()
 		for _, v := range h.violations {

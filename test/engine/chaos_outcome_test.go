@@ -32,6 +32,7 @@ const (
 
 // maybe notes a request whose answer was lost.
 func (c *chaos) maybe(r *request) {
+	c.unanswered++
 	for i := range c.outcome {
 		c.outcome[i].pending = append(slices.Clone(c.outcome[i].pending), &lost{r, time.Now()})
 	}
@@ -39,6 +40,7 @@ func (c *chaos) maybe(r *request) {
 
 // surely notes a request that was acknowledged. Others may have been carried out before it.
 func (c *chaos) surely(r *request) {
+	c.acknowledged++
 	c.outcome = c.reachable()
 	for i, o := range c.outcome {
 		o.intent = o.intent.clone()

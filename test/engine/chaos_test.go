@@ -49,6 +49,8 @@ type chaos struct {
 	limit   time.Duration // how long a round may take to converge
 
 	faults       map[string]int // by kind
+	acknowledged int            // requests
+	unanswered   int
 	names, hands int
 	moves        map[string]int // of each learned MAC
 }
