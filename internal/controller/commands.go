@@ -53,6 +53,16 @@ func (c *Controller) Command(ctx context.Context, name string, command fabric.Co
 	for _, l := range to {
 		ids = append(ids, c.askFor(l, do, answers))
 	}
+	if command == fabric.CommandRelease && len(to) > 0 {
+		// Whoever is granted the database next may have held it before, and need not hold it again.
+		for _, r := range c.known {
+			for _, l := range r.links {
+				if l != to[0] && l.shares[d.name] != nil {
+					c.ask(l, do)
+				}
+			}
+		}
+	}
 	c.mu.Unlock()
 	defer c.forget(ids...)
 	if len(ids) == 0 {

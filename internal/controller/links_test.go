@@ -274,6 +274,10 @@ func TestCommandsGoToWhomTheyConcern(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		// It is told as well, but nobody waits for it: it may have held the same before.
+		if do := b.answering(t, "no removal is held there"); do.Database != "db1" || do.Command != fabric.CommandRelease {
+			t.Errorf("the other was told %+v", do)
+		}
 		done = run(s, "db1", fabric.CommandPause) // for all: either may be granted it next
 		a.answering(t, "")
 		b.answering(t, "no space left on device")
