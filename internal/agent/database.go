@@ -55,8 +55,9 @@ type database struct {
 	heldAt      uint64 // holds.changes that were reported
 	// What we wrote and the controller, whose intent went back, does not know as
 	// ours; orphaned grows with each change of it.
-	orphans  l2gw.Ownership
-	orphaned uint64
+	orphans    l2gw.Ownership
+	orphanedAs l2gw.Ownership // as they were told last
+	orphaned   uint64
 	// The speeches (see inbox) in which the last grant came, whose words are being
 	// taken in, and whose snapshot ended last: who was granted the database again
 	// writes only by what it is told then, since another may have written meanwhile.
@@ -310,13 +311,29 @@ func (d *database) takeIn(m fabric.ToAgent) {
 		d.dirty.mac(e.Network, e.MACs...)
 	}
 	if _, owned := m.(fabric.Owned); owned && !d.staged {
+		d.dirtyOwned(was)
 		d.reports.owned(d.replica.Owned)
-		d.noteOrphans(l2gw.Ownership{})
+		d.noteOrphans()
 	}
 	d.publishHolding(e)
 	switch m.(type) {
 	case fabric.Bindings, fabric.Owned, fabric.Segment, fabric.SegmentDelta, fabric.SegmentUnknown, fabric.SegmentGone, fabric.SnapshotEnd:
 		d.replicaDue = d.replicaDue || !d.staged
+	}
+}
+
+// dirtyOwned has the networks looked at of which more is ours than before: what
+// is not bound is to go.
+func (d *database) dirtyOwned(was l2gw.Ownership) {
+	for id := range d.replica.Owned.Networks {
+		if _, known := was.Networks[id]; !known {
+			d.dirty.network(id)
+		}
+	}
+	for k, id := range d.replica.Owned.Bindings {
+		if was.Bindings[k] != id {
+			d.dirty.network(id)
+		}
 	}
 }
 
@@ -326,10 +343,14 @@ func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect, was l2gw.Owne
 	switch m := m.(type) {
 	case fabric.SnapshotEnd:
 		if e.All {
-			d.holds.revision(m.Revision, d.now())
-			d.holds.confirmed()
+			back := d.holds.revision(m.Revision, d.now())
+			// What the disk remembered may have been written again in the meantime, and
+			// may have been gone before that: then nobody knows it as ours any more.
+			if d.holds.confirmed() || back || !d.holds.restored.IsZero() {
+				d.orphan(was)
+			}
 			d.reports.owned(d.replica.Owned)
-			d.noteOrphans(was)
+			d.noteOrphans()
 		}
 	case fabric.Bindings:
 		if d.staged {
@@ -340,35 +361,44 @@ func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect, was l2gw.Owne
 	}
 }
 
-// noteOrphans takes in that what was ours may be unknown to a controller whose
-// intent went back, and what it has learned of it since.
-func (d *database) noteOrphans(was l2gw.Ownership) {
+// orphan adds what was ours to what the controller may not know as ours.
+func (d *database) orphan(was l2gw.Ownership) {
+	o := l2gw.Ownership{Networks: maps.Clone(d.orphans.Networks), Bindings: maps.Clone(d.orphans.Bindings)}
+	if o.Networks == nil {
+		o.Networks = map[string]l2gw.VNI{}
+	}
+	if o.Bindings == nil {
+		o.Bindings = map[l2gw.BindingKey]string{}
+	}
+	maps.Copy(o.Networks, was.Networks)
+	maps.Copy(o.Bindings, was.Bindings)
+	d.orphans = o
+}
+
+// noteOrphans takes in what the controller knows as ours by now: the rest is told to it.
+func (d *database) noteOrphans() {
 	now := d.replica.Owned
 	next := l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}}
-	from := []l2gw.Ownership{d.orphans}
-	if !d.holds.restored.IsZero() {
-		from = append(from, was)
-	}
-	for _, o := range from {
-		for id, vni := range o.Networks {
-			if _, known := now.Networks[id]; !known {
-				next.Networks[id] = vni
-			}
-		}
-		for k, id := range o.Bindings {
-			if _, known := now.Bindings[k]; !known {
-				next.Bindings[k] = id
-			}
+	for id, vni := range d.orphans.Networks {
+		if _, known := now.Networks[id]; !known {
+			next.Networks[id] = vni
 		}
 	}
-	if maps.Equal(next.Networks, d.orphans.Networks) && maps.Equal(next.Bindings, d.orphans.Bindings) {
+	for k, id := range d.orphans.Bindings {
+		if _, known := now.Bindings[k]; !known {
+			next.Bindings[k] = id
+		}
+	}
+	told := d.orphanedAs
+	d.orphans = next
+	if maps.Equal(next.Networks, told.Networks) && maps.Equal(next.Bindings, told.Bindings) {
 		return
 	}
-	d.orphans = next
+	d.orphanedAs = next
 	d.orphaned++
 	d.publishOrphans()
 	if n := len(next.Networks) + len(next.Bindings); n > 0 {
-		d.log.Warn("the controller does not know rows that are ours: its database may have been restored from a backup",
+		d.log.Warn("the controller does not know rows that may be ours: its database was restored from a backup, or they were removed while this agent was away",
 			"database", d.name, "networks", len(next.Networks), "bindings", len(next.Bindings))
 	}
 }

@@ -247,6 +247,7 @@ func (d *database) recall(m memory) {
 	for _, b := range s.Orphans.Bindings {
 		d.orphans.Bindings[l2gw.BindingKey{Device: b.Device, Interface: b.Interface, VLAN: b.VLAN}] = b.Network
 	}
+	d.orphanedAs = d.orphans
 	d.publishOrphans()
 	if len(m.replica) == 0 {
 		return
