@@ -248,12 +248,12 @@ func (p *cluster) harm(c *chaos) {
 	default: // the one that has most to do
 		var busy []*product.Process
 		for _, s := range p.Servers {
-			if s.Metric("l2gw_lease_leading") == 1 {
+			if p.open[s.Name] == nil && s.Metric("l2gw_lease_leading") == 1 {
 				busy = append(busy, s.Process)
 			}
 		}
 		for _, a := range p.Agents {
-			if a.Monitor.Metric(`l2gw_database_granted{database="db0"}`) == 1 {
+			if p.open[a.Name] == nil && a.Monitor.Metric(`l2gw_database_granted{database="db0"}`) == 1 {
 				busy = append(busy, a.Process)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // API is a client of a server. Its methods end the test when they fail.
@@ -139,10 +140,14 @@ func (a *API) WaitDevice(device, what string, check func(Object) error) {
 	})
 }
 
+// monitoring gives up soon, because a process may stand still, and keeps no
+// connections, because links may have been cut meanwhile.
+var monitoring = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // Metric is the value of a series, as in `l2gw_lease_leading` or `x{database="tor"}`, or -1.
 func (a *API) Metric(series string) (v float64) {
 	a.t.Helper()
-	resp, err := http.Get(a.URL + "/metrics")
+	resp, err := monitoring.Get(a.URL + "/metrics")
 	if err != nil {
 		return -1
 	}
