@@ -53,6 +53,7 @@ test-race: deps
 .PHONY: test-split
 test-split: deps
 	L2GW_TEST_SPLIT=1 L2GW_TEST_RACE=1 $(GORACE) $(GOTEST) -race -skip '$(ONE_PROCESS)' ./test/engine
+	L2GW_TEST_SPLIT=1 $(GORACE) $(GOTEST) -race -count=1 -run BareMetal $(PACKET_TESTS)
 
 ## test-ovsdb: the OVSDB library alone, with its conformance suite
 .PHONY: test-ovsdb
