@@ -64,6 +64,36 @@ func TestARestartedAgentWithNoServerRestoresAndRemovesNothingUntilAControllerCon
 	wait(l.server, "the end of that", func(m fabric.Observed) bool { return len(m.State.Held) == 0 && m.State.InSync })
 }
 
+// Another agent has removed the network meanwhile, so that nobody knows it as
+// ours any more; and then this one, alone, has brought it back.
+func TestWhatAnAgentBroughtBackFromItsDiskIsRemovedWhenNobodyWantsIt(t *testing.T) {
+	l, o := remembering(t)
+	l.grant(1, 1)
+	say(l.server, l, 5, 7)
+	l.waitRows(5)
+	wait(l.server, "the confirmation", active)
+	l.stop()
+	l.away.Store(true)
+	l.db.Wipe()
+	fillSwitch(l.db)
+	l.agent, l.stop = run(t, o)
+	l.waitRows(5)
+
+	l.away.Store(false)
+	l.server.agent()
+	l.grant(1, 2)
+	v := l.next()
+	l.tell(fabric.SnapshotBegin{Database: "tor", Version: v}, fabric.Owned{Database: "tor", Version: v},
+		fabric.SnapshotEnd{Database: "tor", Version: v, Revision: 9})
+	orphans := wait(l.server, "what is unknown to the server", func(fabric.Orphans) bool { return true })
+	l.tell(fabric.Owned{Database: "tor", Version: l.next(), Owned: orphans.Owned}, fabric.Bindings{Database: "tor", Version: l.next()})
+	l.waitRows(0)
+	gone := wait(l.server, "that it is gone", func(m fabric.Applied) bool { return len(m.Gone.Networks) > 0 })
+	if len(gone.Gone.Bindings) != 1 {
+		t.Errorf("gone: %+v", gone.Gone)
+	}
+}
+
 // Without a grant to stand on, an agent that comes back does not write: another may.
 func TestARestartedAgentWhoseGrantWasTakenBackDoesNotWrite(t *testing.T) {
 	l, o := remembering(t)
