@@ -67,9 +67,9 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 
 // away says since when a database cannot be reached, and why.
 func (d *database) away() string {
-	since := "never connected"
+	since := "was never connected"
 	if !d.seen.IsZero() {
-		since = "stale since " + d.seen.UTC().Format(time.RFC3339)
+		since = "is stale since " + d.seen.UTC().Format(time.RFC3339)
 	}
 	why := d.observed.Error
 	if d.source == nil {
@@ -78,7 +78,7 @@ func (d *database) away() string {
 	if why != "" {
 		why = ": " + why
 	}
-	return "database " + d.name + " is " + strings.TrimPrefix(since, "is ") + why
+	return "database " + d.name + " " + since + why
 }
 
 // maxUnseen is how many databases a reason names.
