@@ -80,7 +80,9 @@ func runAgent(ctx context.Context, o *agentOptions, given *pflag.FlagSet) error 
 	if err != nil {
 		return err
 	}
-	defer audit.close()
+	if audit != nil {
+		defer func() { _ = audit.Close() }()
+	}
 	conns := newConnections(log)
 	defer conns.close()
 	databases, err := conns.use(o.plan)
@@ -92,7 +94,7 @@ func runAgent(ctx context.Context, o *agentOptions, given *pflag.FlagSet) error 
 		return err
 	}
 	figures := metrics.New(version)
-	var record io.Writer // a nil *logFile in it would not be nil
+	var record io.Writer // a nil *agent.AuditFile in it would not be nil
 	if audit != nil {
 		record = audit
 	}
@@ -132,11 +134,11 @@ func runAgent(ctx context.Context, o *agentOptions, given *pflag.FlagSet) error 
 }
 
 // openAudit opens the record of transactions; nil if there is to be none.
-func openAudit(path string) (*logFile, error) {
+func openAudit(path string) (*agent.AuditFile, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := openLog(path)
+	f, err := agent.OpenAuditFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("--audit: %w", err)
 	}
@@ -181,7 +183,7 @@ func readToken(path string) (string, error) {
 }
 
 // follow reads the options again at each SIGHUP, until ctx ends.
-func (p *agentProcess) follow(ctx context.Context, given *pflag.FlagSet, audit *logFile) {
+func (p *agentProcess) follow(ctx context.Context, given *pflag.FlagSet, audit *agent.AuditFile) {
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)
 	defer signal.Stop(again)
@@ -191,7 +193,11 @@ func (p *agentProcess) follow(ctx context.Context, given *pflag.FlagSet, audit *
 			return
 		case <-again:
 		}
-		if err := errors.Join(p.logFile.reopen(), audit.reopen()); err != nil {
+		err := p.logFile.reopen()
+		if audit != nil {
+			err = errors.Join(err, audit.Reopen())
+		}
+		if err != nil {
 			p.log.Warn("a file cannot be opened anew; going on with the one before", "error", err)
 		}
 		if err := p.reload(given); err != nil {
