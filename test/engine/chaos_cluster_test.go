@@ -377,15 +377,7 @@ func (p *cluster) revive() {
 func (p *cluster) wait(c *chaos) {
 	p.revive()
 	if p.held {
-		for _, device := range []string{"ps1", "ps2", "ps3"} {
-			_, out, err := c.call(request{method: "GET", path: "/v2.0/l2-gateway-devices/" + device})
-			d, _ := out["l2_gateway_device"].(product.Object)
-			if list, _ := d["held"].([]any); err == nil && len(list) > 0 {
-				status, _, err := c.call(request{method: "POST", path: "/v2.0/l2-gateway-devices/" + device + "/release"})
-				c.Logf("release of %s, which holds %v: %d %v", device, list, status, err)
-				p.release++
-			}
-		}
+		p.release += c.releaseHeld()
 		time.Sleep(200 * time.Millisecond)
 	}
 	time.Sleep(50 * time.Millisecond)

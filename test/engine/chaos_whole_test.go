@@ -31,10 +31,29 @@ func (p *whole) url(*chaos) string { return p.URL }
 func (p *whole) urls() []string    { return []string{p.URL} }
 func (p *whole) weight() int       { return 6 }
 func (p *whole) heal(*chaos)       {}
-func (p *whole) wait(*chaos)       { time.Sleep(20 * time.Millisecond) }
 func (p *whole) well() bool        { return true }
 func (p *whole) mayFail() bool     { return false }
 func (p *whole) mayBeLate() bool   { return false }
+
+// wait lets it converge; an operator releases what is held.
+func (p *whole) wait(c *chaos) {
+	c.releaseHeld()
+	time.Sleep(20 * time.Millisecond)
+}
+
+// releaseHeld lets go what is held of any device, and returns of how many.
+func (c *chaos) releaseHeld() (released int) {
+	for _, device := range []string{"ps1", "ps2", "ps3"} {
+		_, out, err := c.call(request{method: "GET", path: "/v2.0/l2-gateway-devices/" + device})
+		d, _ := out["l2_gateway_device"].(product.Object)
+		if list, _ := d["held"].([]any); err == nil && len(list) > 0 {
+			status, _, err := c.call(request{method: "POST", path: "/v2.0/l2-gateway-devices/" + device + "/release"})
+			c.Logf("release of %s, which holds %v: %d %v", device, list, status, err)
+			released++
+		}
+	}
+	return released
+}
 
 func (p *whole) harm(c *chaos) {
 	switch c.rng.IntN(4) {
