@@ -72,11 +72,11 @@ chaos: export L2GW_CHAOS_MINUTES ?= 60
 chaos: deps
 	$(CHAOS) -timeout $$((L2GW_CHAOS_MINUTES + 10))m
 
-## test-chaos: the same for four minutes, with the race detector
+## test-chaos: the same for five minutes, with the race detector
 .PHONY: test-chaos
 test-chaos: deps
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
-	L2GW_TEST_RACE=1 $(GORACE) L2GW_CHAOS_MINUTES=4 $(CHAOS) -timeout 10m >"$$log" 2>&1 || { cat "$$log"; exit 1; }; tail -n 12 "$$log"
+	L2GW_TEST_RACE=1 $(GORACE) L2GW_CHAOS_MINUTES=5 $(CHAOS) -timeout 10m >"$$log" 2>&1 || { cat "$$log"; exit 1; }; tail -n 12 "$$log"
 
 ## fuzz: every fuzz test for FUZZTIME (10s) each
 FUZZTIME ?= 10s
