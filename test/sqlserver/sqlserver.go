@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -167,12 +168,37 @@ func (s *Server) Database(t testing.TB) string {
 // Admin is a connection of the administrator.
 func (s *Server) Admin() *sql.DB { return s.admin }
 
-// Kill ends the server as a crash would (SIGKILL) and waits until it is gone.
+// Kill ends the server as a crash of the machine would (SIGKILL to all of its
+// processes) and waits until it is gone. PostgreSQL's children would outlive
+// their parent for a moment, and carry out one request more.
 func (s *Server) Kill() {
-	if s.process != nil {
-		_ = s.process.Kill()
-		<-s.done
+	if s.process == nil {
+		return
 	}
+	select {
+	case <-s.done:
+		return // its number may be another's by now
+	default:
+	}
+	children := s.children()
+	_ = s.process.Kill()
+	for _, pid := range children {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	<-s.done
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		children = slices.DeleteFunc(children, func(pid int) bool { return !alive(pid) })
+		if len(children) == 0 {
+			return
+		}
+	}
+}
+
+// alive reports whether a process is there and is no zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 // Hang stops the server where it stands: it accepts connections, as the kernel
