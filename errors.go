@@ -3,6 +3,7 @@ package l2gw
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code is the kind of an error: what the caller can do about it. The set is closed.
@@ -10,12 +11,13 @@ type Code string
 
 // The codes and the HTTP status that the API gives each of them.
 const (
-	Invalid     Code = "invalid"     // the request is wrong in itself (400)
-	Forbidden   Code = "forbidden"   // the caller may not do it (403)
-	NotFound    Code = "not_found"   // what it names does not exist (404)
-	Conflict    Code = "conflict"    // it contradicts what exists (409)
-	Unavailable Code = "unavailable" // a dependency is down; try again later (503)
-	Internal    Code = "internal"    // our fault; logged, never shown (500)
+	Invalid      Code = "invalid"      // the request is wrong in itself (400)
+	Unauthorized Code = "unauthorized" // nobody knows who the caller is (401)
+	Forbidden    Code = "forbidden"    // the caller may not do it (403)
+	NotFound     Code = "not_found"    // what it names does not exist (404)
+	Conflict     Code = "conflict"     // it contradicts what exists (409)
+	Unavailable  Code = "unavailable"  // a dependency is down; try again later (503)
+	Internal     Code = "internal"     // our fault; logged, never shown (500)
 )
 
 // Error is an error that its user may see: Type and Message are those of
@@ -44,6 +46,18 @@ func ErrorCode(err error) Code {
 		return e.Code
 	}
 	return Internal
+}
+
+// AdminRequired says that a caller is not allowed to do verb ("CREATE", and "GET"
+// for all else: networking-l2gw asks the same question before it shows, changes
+// and deletes).
+func AdminRequired(verb string) *Error {
+	return &Error{Forbidden, "AdminRequired", "User does not have admin privileges: Cannot " + verb + " resource for non admin tenant.", nil}
+}
+
+// OverQuota says that a project may not have more of these resources (neutron_lib's OverQuota).
+func OverQuota(resources ...string) *Error {
+	return &Error{Conflict, "OverQuota", fmt.Sprintf("Quota exceeded for resources: ['%s'].", strings.Join(resources, "', '")), nil}
 }
 
 // BadAttribute says that an attribute's value cannot be taken, and why.

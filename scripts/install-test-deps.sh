@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests run: Open vSwitch, its
-# hardware_vtep emulator, the tools that look at packets, PostgreSQL, MariaDB and
-# the protobuf compiler. Does nothing when all are there. Works on a fresh Debian or Ubuntu as
-# root; starts no service.
+# hardware_vtep emulator, the tools that look at packets, PostgreSQL, MariaDB,
+# HAProxy, Keystone, Neutron, OpenStack's client and the protobuf compiler. Does
+# nothing when all are there. Works on a fresh Debian or Ubuntu as root; starts no
+# service.
 set -euo pipefail
 
 packages=(
   openvswitch-switch openvswitch-vtep openvswitch-common openvswitch-pki openssl
   iproute2 iputils-ping iputils-arping tcpdump ethtool procps
-  postgresql mariadb-server
+  postgresql mariadb-server haproxy
+  python3-keystone python3-neutron neutron-common python3-pymysql # what we stand beside
+  python3-openstackclient python3-networking-l2gw # the client that ours is compared with
   gcc libc6-dev # for the race detector
   protobuf-compiler # for make proto
 )

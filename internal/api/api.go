@@ -87,10 +87,12 @@ type Options struct {
 	Commands Commands     // nil: they are all Unavailable
 	Logger   *slog.Logger // nil: slog.Default
 
-	// Authenticate says who calls; nil: [NoAuth]. An error refuses the request.
+	// Authenticate says who calls; nil: [NoAuth]. An error refuses the request:
+	// Unauthorized (401) and Unavailable (503) are those that are expected.
 	Authenticate func(*http.Request) (Caller, error)
-	// Allow refuses what a caller may not do, such as "create_l2_gateway"; nil: all is allowed.
-	Allow func(caller Caller, action string) error
+	// Challenge is the header WWW-Authenticate of a 401: `Keystone uri="https://…"`.
+	Challenge string
+	Policy    Policy // nil: whoever is an administrator may do everything, others nothing
 	// Observe is told of each request that was answered; nil: nobody is. It must not wait.
 	Observe func(Request)
 	// BaseURL is how clients reach us, for links in answers, without a slash at
@@ -117,8 +119,8 @@ func New(o Options) http.Handler {
 	if o.Authenticate == nil {
 		o.Authenticate = NoAuth
 	}
-	if o.Allow == nil {
-		o.Allow = func(Caller, string) error { return nil }
+	if o.Policy == nil {
+		o.Policy = adminOnly{}
 	}
 	if o.Observe == nil {
 		o.Observe = func(Request) {}

@@ -150,7 +150,7 @@ func (s *server) resyncDevice(_ http.ResponseWriter, r *http.Request) (answer, e
 
 // command carries out what has no answer.
 func (s *server) command(r *http.Request, command string, do func(c Commands, name string) error, attrs ...any) (answer, error) {
-	if err := s.allow(r.Context(), command+"_l2_gateway_device"); err != nil {
+	if err := s.allow(r.Context(), command+"_l2_gateway_device", nil); err != nil {
 		return answer{}, err
 	}
 	name := r.PathValue("id")

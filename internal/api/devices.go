@@ -203,7 +203,7 @@ func mountDeviceViews(s *server) {
 }
 
 func (s *server) deviceMACs(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := s.allow(r.Context(), "get_l2_gateway_device"); err != nil {
+	if err := s.allow(r.Context(), "get_l2_gateway_device", nil); err != nil {
 		return answer{}, err
 	}
 	query := parseQuery(r)
@@ -265,7 +265,7 @@ func addressText(m *l2gw.MACEntry) string {
 
 // validateDevice compares what a switch should hold with what it holds.
 func (s *server) validateDevice(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := s.allow(r.Context(), "get_l2_gateway_device"); err != nil {
+	if err := s.allow(r.Context(), "get_l2_gateway_device", nil); err != nil {
 		return answer{}, err
 	}
 	v, err := s.Devices.Validate(r.Context(), r.PathValue("id"))

@@ -70,11 +70,12 @@ const retryAfter = "5"
 
 // statusOf is the HTTP status of a domain error.
 var statusOf = map[l2gw.Code]int{
-	l2gw.Invalid:     http.StatusBadRequest,
-	l2gw.Forbidden:   http.StatusForbidden,
-	l2gw.NotFound:    http.StatusNotFound,
-	l2gw.Conflict:    http.StatusConflict,
-	l2gw.Unavailable: http.StatusServiceUnavailable,
+	l2gw.Invalid:      http.StatusBadRequest,
+	l2gw.Unauthorized: http.StatusUnauthorized,
+	l2gw.Forbidden:    http.StatusForbidden,
+	l2gw.NotFound:     http.StatusNotFound,
+	l2gw.Conflict:     http.StatusConflict,
+	l2gw.Unavailable:  http.StatusServiceUnavailable,
 }
 
 // refusal is how err is told to the client. What is neither the client's doing

@@ -11,7 +11,7 @@ func mountInventory(s *server) {
 
 // inventory tells whether the inventory can be read. Its networks are a collection of their own.
 func (s *server) inventory(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := s.allow(r.Context(), "get_l2_gateway_inventory"); err != nil {
+	if err := s.allow(r.Context(), "get_l2_gateway_inventory", nil); err != nil {
 		return answer{}, err
 	}
 	state := s.Networks.Inventory()

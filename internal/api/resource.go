@@ -82,7 +82,7 @@ func (e endpoint[T]) serveList(_ http.ResponseWriter, r *http.Request) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	if err := e.allow(r.Context(), "get_"+e.name); err != nil {
+	if err := e.allow(r.Context(), "get_"+e.name, nil); err != nil {
 		return answer{}, err
 	}
 	shown, err := e.fetch(r.Context(), page, query)
@@ -128,7 +128,7 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 			return answer{}, err
 		}
 	}
-	if err := e.allow(r.Context(), "create_"+e.name); err != nil {
+	if err := e.allow(r.Context(), "create_"+e.name, nil); err != nil {
 		return answer{}, err
 	}
 	ctx, revision := store.WithRevision(r.Context())
@@ -164,7 +164,7 @@ func (e endpoint[T]) logChange(ctx context.Context, action string, revision int6
 }
 
 func (e endpoint[T]) serveShow(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := e.allow(r.Context(), "get_"+e.name); err != nil {
+	if err := e.allow(r.Context(), "get_"+e.name, nil); err != nil {
 		return answer{}, err
 	}
 	x, err := e.lookUp(r)
@@ -200,7 +200,7 @@ func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer
 	if err != nil {
 		return answer{}, err
 	}
-	if err := e.allow(r.Context(), "update_"+e.name); err != nil {
+	if err := e.allow(r.Context(), "update_"+e.name, nil); err != nil {
 		return answer{}, err
 	}
 	ctx, revision := store.WithRevision(r.Context())
@@ -217,7 +217,7 @@ func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer
 }
 
 func (e endpoint[T]) serveDelete(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := e.allow(r.Context(), "delete_"+e.name); err != nil {
+	if err := e.allow(r.Context(), "delete_"+e.name, nil); err != nil {
 		return answer{}, err
 	}
 	ctx, revision := store.WithRevision(r.Context())

@@ -103,6 +103,8 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	case unforeseen:
 		log(slog.LevelError, "request failed")
+	case refused.status == http.StatusUnauthorized && s.Challenge != "":
+		w.Header().Set("WWW-Authenticate", s.Challenge)
 	case refused.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 		log(slog.LevelWarn, "dependency not available")

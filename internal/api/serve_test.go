@@ -226,19 +226,17 @@ func TestEachRequestHasAnIDOfItsOwnAndIsLoggedWithTheCallersID(t *testing.T) {
 func TestPolicyComesAfterTheBodyAndBeforeExistence(t *testing.T) {
 	w := newWorld(t)
 	quiet := slog.New(slog.DiscardHandler)
-	forbidden := &l2gw.Error{Code: l2gw.Forbidden, Type: "AdminRequired", Message: "no"}
+	const notGet = "User does not have admin privileges: Cannot GET resource for non admin tenant."
+	const notCreate = "User does not have admin privileges: Cannot CREATE resource for non admin tenant."
 	w.handler = api.New(api.Options{
 		Store: w.store, Status: w.ctl, Networks: w.ctl, Devices: w.ctl, Logger: quiet,
-		Allow: func(c api.Caller, action string) error {
-			if c.Project == "admin" {
-				return nil
-			}
-			return forbidden
+		Authenticate: func(r *http.Request) (api.Caller, error) {
+			return api.Caller{Project: "p1", Admin: r.Header.Get("X-Project-Id") == "admin"}, nil
 		},
 	})
 	w.refused(400, "HTTPBadRequest", "Resource body required", "POST", "/v2.0/l2-gateways", "")
+	w.refused(403, "AdminRequired", notCreate, "POST", connectionsPath, connectionBody(none, none, "5"))
 	for _, c := range [][3]string{
-		{"POST", connectionsPath, connectionBody(none, none, "5")},
 		{"GET", "/v2.0/l2-gateways", ""},
 		{"GET", "/v2.0/l2-gateways/" + none, ""},
 		{"PUT", "/v2.0/l2-gateways/" + none, `{"l2_gateway": {}}`},
@@ -246,14 +244,20 @@ func TestPolicyComesAfterTheBodyAndBeforeExistence(t *testing.T) {
 		{"GET", "/v2.0/l2-gateway-devices/nosuch/macs", ""},
 		{"GET", "/v2.0/l2-gateway-devices/nosuch/validate", ""},
 	} {
-		w.refused(403, "AdminRequired", "no", c[0], c[1], c[2])
+		w.refused(403, "AdminRequired", notGet, c[0], c[1], c[2])
 	}
 	w.do(404, "GET", "/v2.0/l2-gateways/"+none, "", "X-Project-Id", "admin")
 	w.handler = api.New(api.Options{
 		Store: w.store, Status: w.ctl, Networks: w.ctl, Devices: w.ctl, Logger: quiet,
-		Authenticate: func(*http.Request) (api.Caller, error) { return api.Caller{}, forbidden },
+		Authenticate: func(*http.Request) (api.Caller, error) {
+			return api.Caller{}, &l2gw.Error{Code: l2gw.Unauthorized, Type: "HTTPUnauthorized", Message: "no"}
+		},
+		Challenge: `Keystone uri="https://keystone.example/v3"`,
 	})
-	w.refused(403, "AdminRequired", "no", "POST", "/v2.0/l2-gateways", "")
+	w.refused(401, "HTTPUnauthorized", "no", "POST", "/v2.0/l2-gateways", "")
+	if got := w.request("GET", "/v2.0/l2-gateways", "").Header().Get("WWW-Authenticate"); got != `Keystone uri="https://keystone.example/v3"` {
+		t.Errorf("WWW-Authenticate: %q", got)
+	}
 }
 
 func TestTheStateOfTheInventoryNamesWhatIsWrongWithIt(t *testing.T) {
