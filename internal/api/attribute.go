@@ -12,9 +12,22 @@ import (
 )
 
 // attribute is one row of a resource's table: all that the API knows of one
-// attribute of a T.
+// attribute of a T. Answers, requests, filters, sort keys, policy and the OpenAPI
+// document come from it.
 type attribute[T any] struct {
 	name string
+	// doc says what it is in a sentence, with its unit.
+	doc string
+	// schema is the form of its value in answers.
+	schema schema
+	// given is the form in which a client gives it; nil: that of schema.
+	given schema
+	// fallback is what a POST without it stands for; nil: the server finds it, or there is none.
+	fallback any
+	// visibleIf is the check, in oslo.policy's language, of who sees it of those
+	// who see the object: the default of the rule "get_network:name". "": all of
+	// them. Who does not see it cannot filter or sort by it either.
+	visibleIf string
 	// post and put tell where a client may give it; required, that a POST must.
 	post, put, required bool
 	// accept checks a given value and converts it; what it returns is for the
