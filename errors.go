@@ -60,6 +60,11 @@ func OverQuota(resources ...string) *Error {
 	return &Error{Conflict, "OverQuota", fmt.Sprintf("Quota exceeded for resources: ['%s'].", strings.Join(resources, "', '")), nil}
 }
 
+// QuotaNotFound says that a project has no limits of its own (neutron_lib's TenantQuotaNotFound).
+func QuotaNotFound(project string) *Error {
+	return &Error{NotFound, "TenantQuotaNotFound", "Quota for tenant " + project + " could not be found.", nil}
+}
+
 // BadAttribute says that an attribute's value cannot be taken, and why.
 func BadAttribute(attribute, format string, args ...any) *Error {
 	return &Error{Invalid, "HTTPBadRequest", "Invalid input for " + attribute + ". Reason: " + fmt.Sprintf(format, args...), nil}

@@ -18,8 +18,9 @@ import (
 //     the predecessor answers);
 //   - Invalid: those of [l2gw.CheckConnection];
 //   - Conflict: the network is connected to this gateway already
-//     (L2GatewayConnectionExists), or a device, interface and VLAN is bound by
-//     some connection (L2GatewayDuplicateSegmentationID).
+//     (L2GatewayConnectionExists), the project has as many connections as it may
+//     (OverQuota), or a device, interface and VLAN is bound by some connection
+//     (L2GatewayDuplicateSegmentationID).
 func (s *Store) CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.Connection, error) {
 	created, err := s.CreateConnections(ctx, []l2gw.Connection{c})
 	if err != nil {
@@ -33,8 +34,10 @@ func (s *Store) CreateConnection(ctx context.Context, c l2gw.Connection) (l2gw.C
 func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connection) ([]l2gw.Connection, error) {
 	now := s.now()
 	created := slices.Clone(connections)
+	projects := map[string]bool{}
 	for i := range created {
 		c := &created[i]
+		projects[c.ProjectID] = true
 		if err := c.Validate(); err != nil {
 			return nil, err
 		}
@@ -56,6 +59,9 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 			if wanted = append(wanted, more...); len(wanted) > l2gw.MaxBindings {
 				return l2gw.InvalidInput("connections created together may bind %d segmentation ids of interfaces at most.", l2gw.MaxBindings)
 			}
+		}
+		if err := s.withinQuota(ctx, tx, l2gw.QuotaConnections, projects); err != nil {
+			return err
 		}
 		return rebind(ctx, tx, revision, nil, wanted)
 	})

@@ -18,7 +18,8 @@ import (
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // CreateGateway adds a gateway and returns it as stored: with ids, times and
-// revision number. Errors: those of [l2gw.Gateway.Validate].
+// revision number. Errors: those of [l2gw.Gateway.Validate]; Conflict (OverQuota)
+// if its project has as many as it may.
 func (s *Store) CreateGateway(ctx context.Context, g l2gw.Gateway) (l2gw.Gateway, error) {
 	created, err := s.CreateGateways(ctx, []l2gw.Gateway{g})
 	if err != nil {
@@ -33,8 +34,10 @@ func (s *Store) CreateGateways(ctx context.Context, gateways []l2gw.Gateway) ([]
 	now := s.now()
 	created := make([]l2gw.Gateway, len(gateways))
 	rows := make([]gatewayRow, len(gateways))
+	projects := map[string]bool{}
 	places := 0
 	for i := range gateways {
+		projects[gateways[i].ProjectID] = true
 		if err := gateways[i].Validate(); err != nil {
 			return nil, err
 		}
@@ -53,6 +56,9 @@ func (s *Store) CreateGateways(ctx context.Context, gateways []l2gw.Gateway) ([]
 	}
 	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, _ int64) error {
 		if err := insert(ctx, tx, rows); err != nil {
+			return err
+		}
+		if err := s.withinQuota(ctx, tx, l2gw.QuotaGateways, projects); err != nil {
 			return err
 		}
 		return insertDevices(ctx, tx, created...)

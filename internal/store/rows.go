@@ -107,6 +107,13 @@ type ownedBindingRow struct {
 	NetworkID     string
 }
 
+type quotaRow struct {
+	bun.BaseModel `bun:"table:quotas"`
+	ProjectID     string `bun:",pk"`
+	Resource      string `bun:",pk"`
+	Most          int
+}
+
 func at(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
 
 func gatewayToRow(g *l2gw.Gateway) gatewayRow {

@@ -14,7 +14,8 @@ type Store struct {
 	// Immutable after Open.
 	engine
 	now     func() time.Time
-	keepLog int64 // revisions that the change log keeps at least
+	keepLog int64          // revisions that the change log keeps at least
+	quotas  map[string]int // by resource, of projects without limits of their own
 
 	closed atomic.Bool
 
@@ -33,19 +34,24 @@ type Store struct {
 // SQLite's file is made if it does not exist, its directory is not; a server's
 // database must exist. Several servers may open one database at the same time,
 // and upgrade it one after another. No error has the password in it.
-func Open(ctx context.Context, url string) (*Store, error) {
-	e, err := open(ctx, url)
-	if err != nil {
-		return nil, err
-	}
+func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	s := &Store{
-		engine:      e,
 		now:         func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 		keepLog:     10_000,
+		quotas:      unlimited(),
 		subscribers: map[chan struct{}]bool{},
 	}
-	if err := migrate(ctx, &e, latest); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", e.name, err), s.Close())
+	for _, option := range options {
+		if err := option(s); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.engine, err = open(ctx, url); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, &s.engine, latest); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", s.name, err), s.Close())
 	}
 	return s, nil
 }

@@ -31,6 +31,8 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"a connection is refused in the documented order", connectionErrors},
 		{"of fifty that bind one place exactly one wins", fiftyBind},
 		{"of ten deletes one succeeds", tenDeletes},
+		{"a quota counts what a project has", quotas},
+		{"of twenty that want a quota's last place exactly one has it", lastPlace},
 		{"every attribute filters any of its values", filters},
 		{"pages of any sort order put together are the list", pages},
 		{"changes lead from any revision to the bindings", changesReplay},
