@@ -80,6 +80,9 @@ func NewCloud(t testing.TB, inventory string, o CloudOptions) *Cloud {
 	c.WriteInventory(inventory)
 	var list strings.Builder
 	list.WriteString("agents:\n")
+	if o.Agents == 0 {
+		list.WriteString("- {name: nobody, databases: ['*']}\n")
+	}
 	for i := range o.Agents {
 		fmt.Fprintf(&list, "- {name: agent-%d, databases: ['*']}\n", i+1)
 	}
