@@ -113,8 +113,9 @@ func BenchmarkPages(b *testing.B) {
 
 // client is a client of one server.
 type client struct {
-	b   *testing.B
-	url string
+	b      *testing.B
+	url    string
+	failed atomic.Bool // some request did
 }
 
 var connections = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: time.Minute}
@@ -128,6 +129,7 @@ func (s *client) do(method, path string, body []byte) []byte {
 	resp, err := connections.Do(req)
 	if err != nil {
 		if !errors.Is(err, s.b.Context().Err()) {
+			s.failed.Store(true)
 			s.b.Error(err)
 		}
 		return nil
@@ -135,6 +137,7 @@ func (s *client) do(method, path string, body []byte) []byte {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode >= 300 {
+		s.failed.Store(true)
 		s.b.Errorf("%s %s: %d %.300s %v", method, path, resp.StatusCode, text, err)
 	}
 	return text
@@ -234,7 +237,7 @@ func (s *client) rate(during time.Duration, f func(i int)) float64 {
 	began := time.Now()
 	for range clients {
 		all.Go(func() {
-			for time.Since(began) < during && !s.b.Failed() {
+			for time.Since(began) < during && !s.failed.Load() {
 				f(int(done.Add(1)))
 			}
 		})
