@@ -31,6 +31,9 @@ type engine struct {
 	// a commit.
 	remote bool
 
+	// rowwise: (a, b) > (1, 2) enters an index.
+	rowwise bool
+
 	// The schema.
 	dialect      goose.Dialect
 	text         string // what a column of text needs for comparing byte by byte

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 
 	"l2gw"
 
@@ -98,57 +101,133 @@ func deleteDevices(ctx context.Context, tx bun.Tx, gatewayID string) error {
 
 // Gateway returns the gateway with this id. Errors: NotFound.
 func (s *Store) Gateway(ctx context.Context, id string) (g l2gw.Gateway, err error) {
-	err = s.read(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		g, err = selectGateway(ctx, tx, id)
+	err = s.ask(ctx, func(ctx context.Context, db bun.IDB) (err error) {
+		g, err = selectGateway(ctx, db, id)
 		return err
 	})
 	return g, err
 }
 
-func selectGateway(ctx context.Context, tx bun.Tx, id string) (l2gw.Gateway, error) {
-	var row gatewayRow
+// selectGateway asks a single statement, which costs a server one round trip and
+// sees one moment.
+func selectGateway(ctx context.Context, db bun.IDB, id string) (l2gw.Gateway, error) {
 	if !storable(id) {
 		return l2gw.Gateway{}, l2gw.GatewayNotFound(id)
 	}
-	if err := tx.NewSelect().Model(&row).Where("id = ?", id).Scan(ctx); err != nil {
-		return l2gw.Gateway{}, found(err, l2gw.GatewayNotFound(id))
+	rows, err := db.QueryContext(ctx, "SELECT g.project_id, g.name, g.description, g.created_at, g.updated_at, g.revision, "+
+		partColumns+" FROM gateways AS g LEFT JOIN gateway_devices AS d ON d.gateway_id = g.id "+joinInterfaces+" WHERE g.id = ?", id)
+	if err != nil {
+		return l2gw.Gateway{}, err
 	}
-	gateways := []l2gw.Gateway{row.gateway()}
-	err := loadDevices(ctx, tx, gateways)
-	return gateways[0], err
+	defer func() { _ = rows.Close() }()
+	row := gatewayRow{ID: id}
+	var parts []part
+	for rows.Next() {
+		var p part
+		if err := rows.Scan(append([]any{&row.ProjectID, &row.Name, &row.Description, &row.CreatedAt, &row.UpdatedAt, &row.Revision}, p.into()...)...); err != nil {
+			return l2gw.Gateway{}, err
+		}
+		parts = append(parts, p)
+	}
+	if err := rows.Err(); err != nil {
+		return l2gw.Gateway{}, err
+	}
+	if len(parts) == 0 {
+		return l2gw.Gateway{}, l2gw.GatewayNotFound(id)
+	}
+	g := row.gateway()
+	return g, assemble(parts, func(string) *l2gw.Gateway { return &g })
 }
 
-// loadDevices fills in the devices of gateways.
-func loadDevices(ctx context.Context, tx bun.Tx, gateways []l2gw.Gateway) error {
-	for part := range slices.Chunk(gateways, idsPerStatement) {
-		ids := make([]string, len(part))
-		index := make(map[string]*l2gw.Gateway, len(part))
-		for i := range part {
-			ids[i] = part[i].ID
-			index[part[i].ID] = &part[i]
+// part is an interface of a gateway with its device.
+type part struct {
+	gatewayID, deviceID, device, name, vlans sql.NullString // not valid where something is missing
+	deviceOrdinal, ordinal                   sql.NullInt64
+}
+
+const (
+	partColumns    = "d.gateway_id, d.id, d.ordinal, d.name, i.ordinal, i.name, i.vlans"
+	joinInterfaces = "LEFT JOIN gateway_interfaces AS i ON i.gateway_id = d.gateway_id AND i.device_id = d.id"
+)
+
+// into is where the columns of partColumns go.
+func (p *part) into() []any {
+	return []any{&p.gatewayID, &p.deviceID, &p.deviceOrdinal, &p.device, &p.ordinal, &p.name, &p.vlans}
+}
+
+// assemble makes devices of parts in any order; it is cheaper than sorting in SQL.
+func assemble(parts []part, gateway func(id string) *l2gw.Gateway) error {
+	order := func(a, b part) int {
+		return cmp.Or(
+			strings.Compare(a.gatewayID.String, b.gatewayID.String),
+			cmp.Compare(a.deviceOrdinal.Int64, b.deviceOrdinal.Int64),
+			cmp.Compare(a.ordinal.Int64, b.ordinal.Int64),
+		)
+	}
+	if !slices.IsSortedFunc(parts, order) {
+		slices.SortFunc(parts, order)
+	}
+	var g *l2gw.Gateway
+	for i, p := range parts {
+		if i == 0 || p.gatewayID != parts[i-1].gatewayID {
+			g = gateway(p.gatewayID.String)
 		}
-		var devices []deviceRow
-		if err := tx.NewSelect().Model(&devices).Where("gateway_id IN (?)", bun.List(ids)).Order("gateway_id", "ordinal").Scan(ctx); err != nil {
+		if g == nil || !p.deviceID.Valid {
+			continue
+		}
+		if n := len(g.Devices); n == 0 || g.Devices[n-1].ID != p.deviceID.String {
+			g.Devices = append(g.Devices, l2gw.Device{ID: p.deviceID.String, Name: p.device.String})
+		}
+		if !p.name.Valid {
+			continue
+		}
+		vlans, err := splitVLANs(p.vlans.String)
+		if err != nil {
 			return err
 		}
-		var interfaces []interfaceRow
-		if err := tx.NewSelect().Model(&interfaces).Where("gateway_id IN (?)", bun.List(ids)).Order("gateway_id", "device_id", "ordinal").Scan(ctx); err != nil {
-			return err
-		}
-		byDevice := make(map[string][]l2gw.Interface, len(devices))
-		for _, r := range interfaces {
-			vlans, err := splitVLANs(r.VLANs)
-			if err != nil {
-				return err
-			}
-			byDevice[r.DeviceID] = append(byDevice[r.DeviceID], l2gw.Interface{Name: r.Name, VLANs: vlans})
-		}
-		for _, r := range devices {
-			g := index[r.GatewayID]
-			g.Devices = append(g.Devices, l2gw.Device{ID: r.ID, Name: r.Name, Interfaces: byDevice[r.ID]})
-		}
+		d := &g.Devices[len(g.Devices)-1]
+		d.Interfaces = append(d.Interfaces, l2gw.Interface{Name: p.name.String, VLANs: vlans})
 	}
 	return nil
+}
+
+// loadDevices fills in the devices of gateways, which are all that there are or
+// else some.
+func loadDevices(ctx context.Context, tx bun.Tx, gateways []l2gw.Gateway, all bool) error {
+	index := make(map[string]*l2gw.Gateway, len(gateways))
+	ids := make([]string, len(gateways))
+	for i := range gateways {
+		ids[i] = gateways[i].ID
+		index[ids[i]] = &gateways[i]
+	}
+	var parts []part
+	load := func(where string, args ...any) error {
+		rows, err := tx.QueryContext(ctx, "SELECT "+partColumns+" FROM gateway_devices AS d "+joinInterfaces+where, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var p part
+			if err := rows.Scan(p.into()...); err != nil {
+				return err
+			}
+			parts = append(parts, p)
+		}
+		return rows.Err()
+	}
+	if all {
+		if err := load(""); err != nil {
+			return err
+		}
+	} else {
+		for some := range slices.Chunk(ids, idsPerStatement) {
+			if err := load(" WHERE d.gateway_id IN (?)", bun.List(some)); err != nil {
+				return err
+			}
+		}
+	}
+	return assemble(parts, func(id string) *l2gw.Gateway { return index[id] })
 }
 
 // UpdateGateway lets change alter the gateway with this id and stores the

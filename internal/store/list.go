@@ -94,10 +94,10 @@ func (s *Store) Connections(ctx context.Context, q Query) ([]l2gw.Connection, er
 // listAs reads rows and turns each into what it stands for; complete (or nil)
 // adds what other tables have, at the same moment.
 func listAs[R, T any](ctx context.Context, s *Store, q Query, columns map[string]column,
-	convert func(R) T, complete func(context.Context, bun.Tx, []T) error,
+	convert func(R) T, complete func(ctx context.Context, tx bun.Tx, some []T, all bool) error,
 ) (all []T, err error) {
 	err = s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
-		rows, err := list[R](ctx, tx, q, columns)
+		rows, err := list[R](ctx, tx, q, columns, s.rowwise)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func listAs[R, T any](ctx context.Context, s *Store, q Query, columns map[string
 		if complete == nil {
 			return nil
 		}
-		return complete(ctx, tx, all)
+		return complete(ctx, tx, all, len(q.Filter) == 0 && q.Limit == 0 && q.Marker == "")
 	})
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func listAs[R, T any](ctx context.Context, s *Store, q Query, columns map[string
 	return all, nil
 }
 
-func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]column) ([]R, error) {
+func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]column, rowwise bool) ([]R, error) {
 	sort, err := sortColumns(q, columns)
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]col
 		}
 	}
 	if q.Marker != "" {
-		if query, err = after[R](ctx, tx, query, q.Marker, sort); err != nil {
+		if query, err = after[R](ctx, tx, query, q.Marker, sort, rowwise); err != nil {
 			return nil, err
 		}
 	}
@@ -172,32 +172,44 @@ func sortColumns(q Query, columns map[string]column) ([]SortKey, error) {
 }
 
 // filter keeps rows whose column has one of values; a value that the column
-// cannot have matches nothing.
+// cannot have matches nothing. One value is a plain equation, by which an index
+// serves the filter and the order together.
 func (c column) filter(q *bun.SelectQuery, values []string) *bun.SelectQuery {
-	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
-		q = q.Where("1 = 0")
-		for _, v := range values {
-			switch c.kind {
-			case text:
-				if storable(v) {
-					q = q.WhereOr("? = ?", bun.Ident(c.name), v)
-				}
-			case number:
-				if n, err := strconv.ParseInt(v, 10, 64); err == nil {
-					q = q.WhereOr("? = ?", bun.Ident(c.name), n)
-				}
-			case moment:
-				if t, err := time.Parse(time.RFC3339, v); err == nil {
-					t = t.Truncate(time.Second)
-					q = q.WhereOr("? >= ? AND ? < ?", bun.Ident(c.name), t.UnixMicro(), bun.Ident(c.name), t.Add(time.Second).UnixMicro())
-				}
-			case vlan:
-				if v == "" {
-					q = q.WhereOr("? = ?", bun.Ident(c.name), noVLAN)
-				} else if n, err := l2gw.ParseVLAN(v); err == nil {
-					q = q.WhereOr("? = ?", bun.Ident(c.name), n)
-				}
+	var equal []any
+	var since []time.Time
+	for _, v := range values {
+		switch c.kind {
+		case text:
+			if storable(v) {
+				equal = append(equal, v)
 			}
+		case number:
+			if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+				equal = append(equal, n)
+			}
+		case moment:
+			if t, err := time.Parse(time.RFC3339, v); err == nil {
+				since = append(since, t.Truncate(time.Second))
+			}
+		case vlan:
+			if v == "" {
+				equal = append(equal, noVLAN)
+			} else if n, err := l2gw.ParseVLAN(v); err == nil {
+				equal = append(equal, int(n))
+			}
+		}
+	}
+	switch {
+	case len(equal) == 1:
+		return q.Where("? = ?", bun.Ident(c.name), equal[0])
+	case len(equal) > 1:
+		return q.Where("? IN (?)", bun.Ident(c.name), bun.List(equal))
+	case len(since) == 0:
+		return q.Where("1 = 0")
+	}
+	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+		for _, t := range since {
+			q = q.WhereOr("? >= ? AND ? < ?", bun.Ident(c.name), t.UnixMicro(), bun.Ident(c.name), t.Add(time.Second).UnixMicro())
 		}
 		return q
 	})
@@ -211,7 +223,7 @@ func storable(v string) bool {
 
 // after keeps the rows that come after the marker's in the order of sort: those
 // greater in the first column, or equal in it and greater in the next, and so on.
-func after[R any](ctx context.Context, tx bun.Tx, query *bun.SelectQuery, marker string, sort []SortKey) (*bun.SelectQuery, error) {
+func after[R any](ctx context.Context, tx bun.Tx, query *bun.SelectQuery, marker string, sort []SortKey, rowwise bool) (*bun.SelectQuery, error) {
 	values := make([]any, len(sort))
 	into := make([]any, len(sort))
 	row := tx.NewSelect().Model((*R)(nil)).Where("id = ?", marker)
@@ -230,19 +242,43 @@ func after[R any](ctx context.Context, tx bun.Tx, query *bun.SelectQuery, marker
 			values[i] = string(b)
 		}
 	}
+	return beyond(query, sort, values, rowwise), nil
+}
+
+// beyond keeps the rows beyond the values of the sort's columns such that an index
+// is entered at that place, and not read from its beginning.
+//
+// SQLite and PostgreSQL enter an index by a comparison of rows, if all columns
+// have one direction; MariaDB and MySQL do not, but understand the same written
+// out. Where directions differ, the first column at least has a bound.
+func beyond(query *bun.SelectQuery, sort []SortKey, values []any, rowwise bool) *bun.SelectQuery {
+	comparison := func(descending bool) string {
+		if descending {
+			return "<"
+		}
+		return ">"
+	}
+	first := sort[0]
+	mixed := slices.ContainsFunc(sort, func(k SortKey) bool { return k.Descending != first.Descending })
+	if rowwise && !mixed {
+		columns := make([]any, len(sort))
+		for i, k := range sort {
+			columns[i] = bun.Ident(k.Key)
+		}
+		return query.Where("(?) "+comparison(first.Descending)+" (?)", bun.List(columns), bun.List(values))
+	}
+	if mixed {
+		query = query.Where("? "+comparison(first.Descending)+"= ?", bun.Ident(first.Key), values[0])
+	}
 	return query.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
 		for i, k := range sort {
 			q = q.WhereGroup(" OR ", func(q *bun.SelectQuery) *bun.SelectQuery {
 				for j := range i {
 					q = q.Where("? = ?", bun.Ident(sort[j].Key), values[j])
 				}
-				comparison := "? > ?"
-				if k.Descending {
-					comparison = "? < ?"
-				}
-				return q.Where(comparison, bun.Ident(k.Key), values[i])
+				return q.Where("? "+comparison(k.Descending)+" ?", bun.Ident(k.Key), values[i])
 			})
 		}
 		return q
-	}), nil
+	})
 }

@@ -48,7 +48,7 @@ func migrate(ctx context.Context, e *engine, newest int64) error {
 			return err
 		}
 		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			for _, statement := range statements(string(text), e.text) {
+			for _, statement := range statements(string(text), e) {
 				if _, err := tx.ExecContext(ctx, statement); err != nil && (!e.partial || !alreadyThere(err)) {
 					return fmt.Errorf("%s: %w", name, err)
 				}
@@ -123,17 +123,22 @@ func (e *engine) locked(ctx context.Context, f func(*sql.Conn) error) (err error
 
 var (
 	comments    = regexp.MustCompile(`(?m)--.*$`)
+	dropIndex   = regexp.MustCompile(`^(DROP INDEX \w+) ON \w+$`)
 	textColumns = regexp.MustCompile(`\b(VARCHAR\(\d+\)|TEXT)`)
 )
 
 // statements returns the statements of a migration with its columns of text made
 // such that they compare byte by byte, as SQLite's do. A semicolon ends a
-// statement wherever it stands, and two dashes begin a comment.
-func statements(migration, text string) []string {
+// statement wherever it stands, and two dashes begin a comment. An index is
+// dropped as MariaDB says it, with its table, which others do not take.
+func statements(migration string, e *engine) []string {
 	var list []string
 	for statement := range strings.SplitSeq(comments.ReplaceAllString(migration, ""), ";") {
 		if statement = strings.TrimSpace(statement); statement != "" {
-			list = append(list, textColumns.ReplaceAllString(statement, "${1}"+strings.ReplaceAll(text, "$", "$$")))
+			if e.dialect != goose.DialectMySQL {
+				statement = dropIndex.ReplaceAllString(statement, "$1")
+			}
+			list = append(list, textColumns.ReplaceAllString(statement, "${1}"+strings.ReplaceAll(e.text, "$", "$$")))
 		}
 	}
 	return list

@@ -55,7 +55,7 @@ func openSQLite(rest string) (engine, error) {
 		return engine{}, err
 	}
 	return engine{
-		name: path, dialect: goose.DialectSQLite3, writes: writes, reads: reads, leases: writes,
+		name: path, dialect: goose.DialectSQLite3, writes: writes, reads: reads, leases: writes, rowwise: true,
 		clock: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 	}, nil
 }
