@@ -90,6 +90,7 @@ func newProcess(t testing.TB, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Name: name, t: t, args: args, log: filepath.Join(t.TempDir(), name+".log")}
 	t.Cleanup(func() {
+		p.keepsSecrets()
 		p.Kill()
 		if t.Failed() {
 			if b, err := os.ReadFile(p.log); err == nil {

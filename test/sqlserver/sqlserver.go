@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"l2gw/test/secrets"
 )
 
 // Password is what the user l2gw logs in with. It has what URLs must escape.
@@ -72,6 +74,7 @@ func PostgreSQLAt(t testing.TB, host string) *Server { t.Helper(); return shared
 func MariaDB(t testing.TB) *Server { t.Helper(); return shared(t, mariadb, "127.0.0.1") }
 
 func shared(t testing.TB, k kind, host string) *Server {
+	secrets.Keep(Password)
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
