@@ -126,15 +126,7 @@ func New(o Options) http.Handler {
 		o.Observe = func(Request) {}
 	}
 	s := &server{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
-	mount(s, gateways(s))
-	mount(s, connections(s))
-	mount(s, networks(s))
-	mount(s, devices(s))
-	mountDeviceViews(s)
-	mountDeviceCommands(s)
-	mount(s, agents(s))
-	mountInventory(s)
-	mountVersions(s)
-	s.mux.Handle("/", s.methods(nil))
+	s.offerAll()
+	s.mountRoutes()
 	return s.observe(s.mux)
 }

@@ -73,14 +73,9 @@ func (t table[T]) find(name string) *attribute[T] {
 	return nil
 }
 
-// decodePost checks what a POST gives, in Neutron's order: the owner, unknown
+// decodePost checks what a POST gives, in Neutron's order (after the owner): unknown
 // attributes, missing and forbidden ones, values.
 func (t table[T]) decodePost(item map[string]any) (values, error) {
-	project, hasProject := item["project_id"]
-	tenant, hasTenant := item["tenant_id"]
-	if hasProject && hasTenant && !reflect.DeepEqual(project, tenant) { // lists and objects do not compare
-		return nil, badRequest("'project_id' and 'tenant_id' do not match")
-	}
 	if err := t.checkNames(item); err != nil {
 		return nil, err
 	}
@@ -142,7 +137,7 @@ func (t table[T]) accept(item map[string]any) (values, error) {
 // render is x as an answer shows it: all of it, or the named fields; unknown
 // ones show nothing.
 func (t table[T]) render(x *T, fields []string) object {
-	out := object{}
+	out := make(object, 0, len(t))
 	for i := range t {
 		if t[i].show != nil && (len(fields) == 0 || slices.Contains(fields, t[i].name)) {
 			out = append(out, member{t[i].name, t[i].show(x)})
@@ -197,6 +192,15 @@ func acceptTexts(name string, v any) (any, error) {
 		out[i] = s.(string)
 	}
 	return out, nil
+}
+
+// sameValue compares any two JSON values: lists and objects have no ==.
+func sameValue(a, b any) bool { return reflect.DeepEqual(a, b) }
+
+// named reports whether rules of the policy may refer to the attribute: it is
+// plain and no time, which takes long to write.
+func (a *attribute[T]) named() bool {
+	return !slices.ContainsFunc(a.schema, func(m member) bool { return m.value == "date-time" || m.value == "array" || m.value == "object" })
 }
 
 func notAString(name string, v any) error {

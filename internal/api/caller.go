@@ -1,12 +1,10 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
-
-	"l2gw"
+	"strings"
 )
 
 // Caller is who makes a request, as far as it is known. The zero Caller is nobody
@@ -28,18 +26,30 @@ type Caller struct {
 
 // Credentials are the caller as policy rules name it: the values of oslo.context's
 // to_policy_values and the older names that Neutron's rules use beside them.
+//
+// What the caller has not is missing, so that no rule takes two empty values for
+// the same project.
 func (c Caller) Credentials() map[string]any {
-	return map[string]any{
+	creds := map[string]any{
+		"roles": texts(slices.Clone(c.Roles)), "is_admin": c.Admin, "is_admin_project": !c.NotAdminProject,
+		"service_roles": texts(slices.Clone(c.ServiceRoles)),
+	}
+	for name, v := range map[string]string{
 		"user_id": c.User, "user": c.User, "user_domain_id": c.UserDomain,
 		"project_id": c.Project, "project": c.Project, "tenant_id": c.Project, "tenant": c.Project, "project_domain_id": c.ProjectDomain,
 		"domain_id": c.Domain, "system_scope": c.System,
-		"roles": slices.Clone(c.Roles), "is_admin": c.Admin, "is_admin_project": !c.NotAdminProject,
-		"service_user_id": c.ServiceUser, "service_project_id": c.ServiceProject, "service_roles": slices.Clone(c.ServiceRoles),
+		"service_user_id": c.ServiceUser, "service_project_id": c.ServiceProject,
+	} {
+		if v != "" {
+			creds[name] = v
+		}
 	}
+	return creds
 }
 
 // Policy says who may do what. An action is a rule's name, "create_l2_gateway";
-// the target is what it is done to, by the names of its attributes.
+// the target is what it is done to, by the names of its attributes. It keeps
+// neither map.
 type Policy interface {
 	Allows(action string, target, credentials map[string]any) bool
 }
@@ -48,24 +58,46 @@ type Policy interface {
 // names no project.
 const DefaultProject = "default"
 
-// NoAuth takes every caller for an administrator of the project that it names in
-// X-Project-Id.
+// NoAuth takes every caller for an administrator of [DefaultProject] and believes
+// no header. As with Neutron, one that says in a header which project it is of has
+// none, so that it has to name one in what it creates.
 func NoAuth(r *http.Request) (Caller, error) {
-	return Caller{
-		Project: cmp.Or(r.Header.Get("X-Project-Id"), r.Header.Get("X-Tenant-Id"), DefaultProject),
-		Admin:   true,
-	}, nil
+	c := Caller{Project: DefaultProject, Admin: true}
+	if r.Header.Get("X-Project-Id") != "" || r.Header.Get("X-Tenant-Id") != "" {
+		c.Project = ""
+	}
+	return c, nil
 }
 
 type callerKey struct{}
 
+// known is a caller and, once the policy was asked about it, its credentials.
+type known struct {
+	Caller
+	credentials map[string]any
+}
+
 func withCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(ctx, callerKey{}, &known{Caller: c})
 }
 
 func callerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	if k, ok := ctx.Value(callerKey{}).(*known); ok {
+		return k.Caller
+	}
+	return Caller{}
+}
+
+// credentialsOf are the caller's, made once for a request.
+func credentialsOf(ctx context.Context) map[string]any {
+	k, ok := ctx.Value(callerKey{}).(*known)
+	if !ok {
+		return Caller{}.Credentials()
+	}
+	if k.credentials == nil {
+		k.credentials = k.Credentials()
+	}
+	return k.credentials
 }
 
 // ownerOf is the project that a new object belongs to.
@@ -86,17 +118,9 @@ func (adminOnly) Allows(_ string, _, credentials map[string]any) bool {
 	return admin
 }
 
-// allow refuses what the caller may not do to the target (nil: to anything).
-func (s *server) allow(ctx context.Context, action string, target map[string]any) error {
-	if s.Policy.Allows(action, target, callerOf(ctx).Credentials()) {
-		return nil
-	}
-	return l2gw.AdminRequired(verbOf(action))
-}
-
 // verbOf is what an action is called in a refusal.
 func verbOf(action string) string {
-	if len(action) > 7 && action[:7] == "create_" {
+	if strings.HasPrefix(action, "create_") {
 		return "CREATE"
 	}
 	return "GET"

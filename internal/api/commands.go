@@ -36,10 +36,32 @@ func acceptMode(name string, v any) (any, error) {
 
 // mountDeviceCommands adds what can be asked to be done with a switch's database.
 func mountDeviceCommands(s *server) {
-	for _, path := range spellings("l2-gateway-devices") {
-		s.handle(path+"/{id}/release", methods{http.MethodPost: s.releaseDevice})
-		s.handle(path+"/{id}/resync", methods{http.MethodPost: s.resyncDevice})
+	command := func(name, summary string, do operation) offered {
+		return offered{
+			method: http.MethodPost, path: "/v2.0/l2-gateway-devices/{id}/" + name, do: do,
+			rules: adminsMay(name+"_l2_gateway_device", summary),
+			doc: operationDoc{
+				id: name + "_l2_gateway_device", tag: "l2_gateway_devices", summary: summary,
+				status: http.StatusNoContent, faults: commandFaults,
+			},
+		}
 	}
+	release := command("release", "Let go of removals that are held", s.releaseDevice)
+	release.doc.faults = slices.Concat(commandFaults, bodyFaults)
+	release.doc.body = schema{
+		{"type", "object"},
+		{"additionalProperties", false},
+		{"properties", object{{"network_id", described(kind("string"), "The network whose removals are released. Left out: those of all networks.")}}},
+	}
+	release.doc.bodyOptional = true
+	release.doc.bodyExample = object{{"network_id", "fdfb8d1a-9f7f-4796-b9af-b650b7a1ba65"}}
+	s.offer(release, command("resync", "Look at the whole database now instead of at the next audit", s.resyncDevice))
+}
+
+// commandFaults are the errors of what the agents have to do.
+var commandFaults = []fault{
+	{http.StatusNotFound, "L2GatewayDeviceNotFound", "Nobody knows a switch or a database of this name."},
+	{http.StatusConflict, "L2GatewayCommandFailed", "The agent cannot do it, and says why."},
 }
 
 // commands are those of this server, or why there are none.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -196,11 +197,44 @@ func portNames(ports []l2gw.PortState) []string {
 
 // mountDeviceViews adds what can be asked of one switch.
 func mountDeviceViews(s *server) {
-	for _, path := range spellings("l2-gateway-devices") {
-		s.handle(path+"/{id}/macs", methods{http.MethodGet: s.deviceMACs})
-		s.handle(path+"/{id}/validate", methods{http.MethodGet: s.validateDevice})
-	}
+	rules := adminsMay("get_l2_gateway_device", "Show and list L2 gateway devices")
+	s.offer(
+		offered{
+			method: http.MethodGet, path: "/v2.0/l2-gateway-devices/{id}/macs", do: s.deviceMACs, rules: rules,
+			doc: macAttributes.listDoc("macs", "list_l2_gateway_device_macs", "l2_gateway_devices",
+				"List the MACs that a switch learned and was given", macExample, deviceMissing),
+		},
+		offered{
+			method: http.MethodGet, path: "/v2.0/l2-gateway-devices/{id}/validate", do: s.validateDevice, rules: rules,
+			doc: operationDoc{
+				id: "validate_l2_gateway_device", tag: "l2_gateway_devices", status: http.StatusOK,
+				summary: "Compare what a switch should hold with what it holds at this moment",
+				answer: record(field{"validation", record(
+					field{"device", kind("string"), "The name of the switch."},
+					field{"database", kind("string"), "The database that was compared."},
+					field{"in_sync", kind("boolean"), "Whether there was a comparison and no difference."},
+					field{"checked_at", moment, "When it was compared (UTC)."},
+					field{"differences", listOf(record(
+						field{"table", kind("string"), "A table of hardware_vtep."},
+						field{"row", kind("string"), "What people call the row."},
+						field{"wanted", kind("string"), "What it should hold; empty: it should not be there."},
+						field{"held", kind("string"), "What it holds; empty: it is missing."},
+					)), "All rows that are not as they should be."},
+					field{"error", kind("string"), "Why there could be no comparison, or empty."},
+				), "The comparison."}),
+				faults: []fault{deviceMissing},
+			},
+		},
+	)
 }
+
+// deviceMissing is the error of a switch that nobody knows.
+var deviceMissing = fault{http.StatusNotFound, "L2GatewayDeviceNotFound", "There is no switch of this name."}
+
+var macExample = macAttributes.render(&l2gw.MACEntry{
+	NetworkID: "fdfb8d1a-9f7f-4796-b9af-b650b7a1ba65", Origin: l2gw.MACLearned,
+	Host: l2gw.Host{MAC: l2gw.MAC{0xfa, 0x16, 0x3e, 0, 0, 1}, VTEP: netip.MustParseAddr("192.0.2.101")},
+}, nil)
 
 func (s *server) deviceMACs(_ http.ResponseWriter, r *http.Request) (answer, error) {
 	if err := s.allow(r.Context(), "get_l2_gateway_device", nil); err != nil {

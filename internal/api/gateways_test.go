@@ -67,7 +67,7 @@ func TestTheOwnerOfAGatewayIsTheOneNamedOrTheCaller(t *testing.T) {
 	}
 	for _, c := range []struct{ got, want any }{
 		{owner(""), "default"},
-		{owner("", "X-Project-Id", "p9"), "p9"},
+		{owner("", "X-Roles", "member"), "default"},
 		{owner(`, "tenant_id": "t1"`), "t1"},
 		{owner(`, "project_id": "p1"`, "X-Project-Id", "p9"), "p1"},
 		{owner(`, "project_id": "p1", "tenant_id": "p1"`), "p1"},

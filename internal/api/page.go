@@ -109,9 +109,9 @@ func storeQuery[T any](p page, t table[T], query url.Values) (store.Query, bool)
 }
 
 // filterable is the attribute that a query parameter filters by, or nil: what
-// is no visible attribute filters nothing.
+// is no visible attribute, or none with plain values, filters nothing.
 func (t table[T]) filterable(name string) *attribute[T] {
-	if a := t.find(name); a != nil && a.show != nil && !slices.Contains(notFilters, name) {
+	if a := t.find(name); a != nil && a.filters() && !slices.Contains(notFilters, name) {
 		return a
 	}
 	return nil

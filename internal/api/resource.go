@@ -16,10 +16,26 @@ type resource[T any] struct {
 	name       string // of one: "l2_gateway"
 	collection string // of many: "l2_gateways"
 	path       string // below /v2.0: "l2-gateways"
+	title      string // what one is called: "L2 gateway"
+	doc        string // what one is, in a sentence
 	attributes table[T]
 	id         func(*T) string
 	// named is the id that a path's last part means; nil: without the ".json" that clients may add.
 	named func(text string) string
+	// access is who may "get", "create", "update" and "delete", in oslo.policy's
+	// language: the defaults of the rules "get_l2_gateway" and so on. What is
+	// missing here is for administrators.
+	access map[string]string
+	// missing is the error for an object that is not there, if one that the caller
+	// may not see is to look the same; nil: it is 403 in both cases.
+	missing func(id string) error
+	// faults are the errors of "list", "show", "create", "update" and "delete"
+	// beside those that are the same for every resource.
+	faults map[string][]fault
+	// sample is one for the examples of the document; sampleCreate and sampleUpdate
+	// are what clients send.
+	sample                     func() T
+	sampleCreate, sampleUpdate object
 
 	// list gives what the query asks for. A query names none but stored attributes;
 	// a resource that has none is always asked for everything.
@@ -40,60 +56,23 @@ type answer struct {
 // operation answers one method of one path.
 type operation func(w http.ResponseWriter, r *http.Request) (answer, error)
 
-// endpoint is a resource as a server offers it.
-type endpoint[T any] struct {
-	*server
-	resource[T]
-}
-
-// mount makes a resource reachable in both spellings, with and without ".json"
-// and a slash at the end.
-func mount[T any](s *server, res resource[T]) {
-	e := endpoint[T]{s, res}
-	many, one := make(methods), make(methods)
-	many.offer(http.MethodGet, res.list != nil, e.serveList)
-	many.offer(http.MethodPost, res.create != nil, e.serveCreate)
-	one.offer(http.MethodGet, res.get != nil, e.serveShow)
-	one.offer(http.MethodPut, res.update != nil, e.serveUpdate)
-	one.offer(http.MethodDelete, res.delete != nil, e.serveDelete)
-	for _, path := range spellings(res.path) {
-		s.handle(path, many)
-		s.handle(path+".json", many)
-		s.handle(path+"/{$}", many)
-		s.handle(path+"/{id}", one)
-		s.handle(path+"/{id}/{$}", one)
-	}
-}
-
-// spellings are a path with hyphens and, if that differs, with underscores.
-func spellings(path string) []string {
-	if other := strings.ReplaceAll(path, "-", "_"); other != path {
-		return []string{path, other}
-	}
-	return []string{path}
-}
-
 // pathID is the id in the path, without the ".json" that clients may add.
 func pathID(r *http.Request) string { return strings.TrimSuffix(r.PathValue("id"), ".json") }
 
 func (e endpoint[T]) serveList(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	query := parseQuery(r)
-	page, err := parsePage(query, e.attributes)
+	query, seen := parseQuery(r), e.scope(r.Context())
+	page, err := parsePage(query, seen.attributes)
 	if err != nil {
 		return answer{}, err
 	}
-	if err := e.allow(r.Context(), "get_"+e.name, nil); err != nil {
-		return answer{}, err
+	if seen.nothing {
+		return answer{}, l2gw.AdminRequired(verbOf("get_" + e.name))
 	}
-	shown, err := e.fetch(r.Context(), page, query)
+	shown, err := e.fetch(r.Context(), page, seen, query)
 	if err != nil {
 		return answer{}, err
 	}
-	list := make([]object, len(shown))
-	for i := range shown {
-		list[i] = e.attributes.render(&shown[i], query["fields"])
-	}
-	body := object{{e.collection, list}}
+	body := object{{e.collection, e.renderAll(r.Context(), shown, query["fields"])}}
 	if links := page.links(e.selfURL(r), r.URL.RawQuery, len(shown), func(i int) string { return e.id(&shown[i]) }); links != nil {
 		body = append(body, member{e.collection + "_links", links})
 	}
@@ -101,16 +80,30 @@ func (e endpoint[T]) serveList(_ http.ResponseWriter, r *http.Request) (answer, 
 }
 
 // fetch lets the store cut the list if it can, and does it here if the query is
-// about what the store does not know, such as the status.
-func (e endpoint[T]) fetch(ctx context.Context, p page, query url.Values) ([]T, error) {
-	if q, ok := storeQuery(p, e.attributes, query); ok {
-		return e.list(ctx, q)
+// about what the store does not know, such as the status, or if the policy lets
+// the caller see some objects of a page and not others.
+func (e endpoint[T]) fetch(ctx context.Context, p page, seen scope[T], query url.Values) ([]T, error) {
+	if q, ok := storeQuery(p, seen.attributes, query); ok {
+		if err := e.checkMarker(ctx, seen, q.Marker); err != nil {
+			return nil, err
+		}
+		seen.restrict(&q)
+		all, err := e.list(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		n := len(all)
+		if all = e.permitted(ctx, all); len(all) == n || q.Limit == 0 {
+			return all, nil
+		}
 	}
-	all, err := e.list(ctx, store.Query{})
+	var q store.Query
+	seen.restrict(&q)
+	all, err := e.list(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return cut(p, all, e.attributes, e.id, query)
+	return cut(p, e.permitted(ctx, all), seen.attributes, e.id, query)
 }
 
 func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer, error) {
@@ -124,12 +117,17 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 	}
 	all := make([]values, len(items))
 	for i, item := range items {
+		if err := e.checkOwner(r.Context(), item); err != nil {
+			return answer{}, err
+		}
 		if all[i], err = e.attributes.decodePost(item); err != nil {
 			return answer{}, err
 		}
 	}
-	if err := e.allow(r.Context(), "create_"+e.name, nil); err != nil {
-		return answer{}, err
+	for i := range all {
+		if err := e.allow(r.Context(), "create_"+e.name, e.newTarget(r.Context(), items[i], all[i])); err != nil {
+			return answer{}, err
+		}
 	}
 	ctx, revision := store.WithRevision(r.Context())
 	made, err := e.create(ctx, all)
@@ -141,12 +139,9 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 		ids[i] = e.id(&made[i])
 	}
 	e.logChange(ctx, "create", *revision, ids)
+	list := e.renderAll(ctx, made, nil)
 	if !bulk {
-		return answer{http.StatusCreated, object{{e.name, e.attributes.render(&made[0], nil)}}}, nil
-	}
-	list := make([]object, len(made))
-	for i := range made {
-		list[i] = e.attributes.render(&made[i], nil)
+		return answer{http.StatusCreated, object{{e.name, list[0]}}}, nil
 	}
 	return answer{http.StatusCreated, object{{e.collection, list}}}, nil
 }
@@ -164,14 +159,11 @@ func (e endpoint[T]) logChange(ctx context.Context, action string, revision int6
 }
 
 func (e endpoint[T]) serveShow(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := e.allow(r.Context(), "get_"+e.name, nil); err != nil {
-		return answer{}, err
-	}
-	x, err := e.lookUp(r)
+	x, err := e.find(r, "get")
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, object{{e.name, e.attributes.render(&x, parseQuery(r)["fields"])}}}, nil
+	return answer{http.StatusOK, object{{e.name, e.render(r.Context(), &x, parseQuery(r)["fields"])}}}, nil
 }
 
 // lookUp finds the object that the path names. Where ids are names, one may end in ".json".
@@ -182,6 +174,24 @@ func (e endpoint[T]) lookUp(r *http.Request) (T, error) {
 		return e.get(r.Context(), bare)
 	}
 	return x, err
+}
+
+// pathName is the id that the path names, for who may do verb to that object.
+func (e endpoint[T]) pathName(r *http.Request, verb string) (string, error) {
+	if !e.owned() {
+		if err := e.allow(r.Context(), verb+"_"+e.name, nil); err != nil {
+			return "", err
+		}
+		if e.named != nil {
+			return e.named(r.PathValue("id")), nil
+		}
+		return pathID(r), nil
+	}
+	x, err := e.find(r, verb)
+	if err != nil {
+		return "", err
+	}
+	return e.id(&x), nil
 }
 
 func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer, error) {
@@ -200,30 +210,28 @@ func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer
 	if err != nil {
 		return answer{}, err
 	}
-	if err := e.allow(r.Context(), "update_"+e.name, nil); err != nil {
+	id, err := e.pathName(r, "update")
+	if err != nil {
 		return answer{}, err
 	}
 	ctx, revision := store.WithRevision(r.Context())
-	id := pathID(r)
-	if e.named != nil {
-		id = e.named(r.PathValue("id"))
-	}
 	x, err := e.update(ctx, id, change)
 	if err != nil {
 		return answer{}, err
 	}
 	e.logChange(ctx, "update", *revision, []string{e.id(&x)})
-	return answer{http.StatusOK, object{{e.name, e.attributes.render(&x, nil)}}}, nil
+	return answer{http.StatusOK, object{{e.name, e.render(ctx, &x, nil)}}}, nil
 }
 
 func (e endpoint[T]) serveDelete(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	if err := e.allow(r.Context(), "delete_"+e.name, nil); err != nil {
+	id, err := e.pathName(r, "delete")
+	if err != nil {
 		return answer{}, err
 	}
 	ctx, revision := store.WithRevision(r.Context())
-	if err := e.delete(ctx, pathID(r)); err != nil {
+	if err := e.delete(ctx, id); err != nil {
 		return answer{}, err
 	}
-	e.logChange(ctx, "delete", *revision, []string{pathID(r)})
+	e.logChange(ctx, "delete", *revision, []string{id})
 	return answer{http.StatusNoContent, nil}, nil
 }

@@ -21,7 +21,10 @@ import (
 // server is what the operations have in common. It is immutable after New.
 type server struct {
 	Options
-	mux *http.ServeMux
+	mux    *http.ServeMux
+	routes []offered
+	// schemas are those that the OpenAPI document has once.
+	schemas object
 	// origins refuses what a page of another site makes a browser send here: who
 	// can reach us from a desk may be an administrator (see NoAuth).
 	origins *http.CrossOriginProtection
@@ -29,16 +32,6 @@ type server struct {
 
 // methods are the operations of one path.
 type methods map[string]operation
-
-// offer adds an operation if the resource has it.
-func (m methods) offer(method string, has bool, op operation) {
-	if has {
-		m[method] = op
-	}
-}
-
-// handle makes operations reachable below /v2.0/.
-func (s *server) handle(path string, m methods) { s.mux.Handle("/v2.0/"+path, s.methods(m)) }
 
 // methods answers with the operation of the method: 405 if there is another one,
 // 404 if there is none at all.
@@ -59,12 +52,6 @@ func (s *server) methods(m methods) http.Handler {
 			s.refuse(w, r, errOtherOrigin)
 			return
 		}
-		caller, err := s.Authenticate(r)
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		r = r.WithContext(withCaller(r.Context(), caller))
 		out, err := op(w, r)
 		if err != nil {
 			s.refuse(w, r, err)

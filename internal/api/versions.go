@@ -20,10 +20,24 @@ var extensions = []extension{
 }
 
 func mountVersions(s *server) {
-	root := s.methods(methods{http.MethodGet: s.versions})
-	s.mux.Handle("/{$}", root)
-	s.handle("{$}", methods{http.MethodGet: s.resources})
-	s.mux.Handle("/v2.0", s.methods(methods{http.MethodGet: s.resources}))
+	s.offer(
+		offered{method: http.MethodGet, path: "/", do: s.versions, public: true, doc: operationDoc{
+			id: "list_versions", tag: "versions", summary: "List the versions of the API", status: http.StatusOK,
+			answer: record(field{"versions", listOf(record(
+				field{"id", kind("string"), "What the version is called."},
+				field{"status", kind("string"), "CURRENT: the one to use."},
+				field{"links", listOf(linkSchema), "Where it begins."},
+			)), "All versions."}),
+		}},
+		offered{method: http.MethodGet, path: "/v2.0", do: s.resources, doc: operationDoc{
+			id: "list_resources", tag: "versions", summary: "List the collections of the API", status: http.StatusOK,
+			answer: record(field{"resources", listOf(record(
+				field{"name", kind("string"), "What one of them is called."},
+				field{"collection", kind("string"), "What many of them are called."},
+				field{"links", listOf(linkSchema), "Where the collection is."},
+			)), "All collections."}),
+		}},
+	)
 	mount(s, resource[extension]{
 		name: "extension", collection: "extensions", path: "extensions",
 		attributes: table[extension]{
