@@ -10,7 +10,7 @@ packages=(
   openvswitch-switch openvswitch-vtep openvswitch-common openvswitch-pki openssl
   iproute2 iputils-ping iputils-arping tcpdump ethtool procps
   postgresql mariadb-server haproxy
-  python3-keystone python3-neutron neutron-common python3-pymysql # what we stand beside
+  python3-keystone python3-waitress python3-neutron neutron-common python3-pymysql # what we stand beside
   python3-openstackclient python3-networking-l2gw # the client that ours is compared with
   gcc libc6-dev # for the race detector
   protobuf-compiler # for make proto
