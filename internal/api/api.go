@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"l2gw"
@@ -93,6 +94,8 @@ type Options struct {
 	// Challenge is the header WWW-Authenticate of a 401: `Keystone uri="https://…"`.
 	Challenge string
 	Policy    Policy // nil: whoever is an administrator may do everything, others nothing
+	// TrustedProxies are the addresses of load balancers whose X-Forwarded-… headers are believed.
+	TrustedProxies []netip.Prefix
 	// Observe is told of each request that was answered; nil: nobody is. It must not wait.
 	Observe func(Request)
 	// BaseURL is how clients reach us, for links in answers, without a slash at
@@ -125,8 +128,9 @@ func New(o Options) http.Handler {
 	if o.Observe == nil {
 		o.Observe = func(Request) {}
 	}
-	s := &server{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
+	o.Authenticate = noted(o.Authenticate)
+	s := &server{Options: o, mux: http.NewServeMux(), places: make(chan struct{}, atOnce), origins: http.NewCrossOriginProtection()}
 	s.offerAll()
 	s.mountRoutes()
-	return s.observe(s.mux)
+	return s.observe(http.HandlerFunc(s.dispatch))
 }

@@ -1,12 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
-	"unicode/utf8"
 )
 
 // maxBody is the largest request body, in bytes.
@@ -16,34 +12,11 @@ const maxBody = 1 << 20
 // Numbers stay as they are written (json.Number), so that 1.5, 1e400 and 5.0 can
 // be told from 5.
 func readBody(w http.ResponseWriter, r *http.Request) (any, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	data, err := receive(w, r)
 	if err != nil {
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return nil, errBodyTooLarge
-		}
-		return nil, badRequest("The request body could not be read.")
+		return nil, err
 	}
 	return parseBody(data)
-}
-
-// parseBody reads one JSON value and nothing after it.
-func parseBody(data []byte) (any, error) {
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, nil
-	}
-	if !utf8.Valid(data) {
-		return nil, malformedBody()
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var v any
-	if err := decoder.Decode(&v); err != nil {
-		return nil, malformedBody()
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, malformedBody()
-	}
-	return v, nil
 }
 
 // unwrap takes the resources out of a request body: one under its own name, or

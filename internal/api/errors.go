@@ -36,6 +36,33 @@ var (
 		fmt.Sprintf("The request body is too large: the limit is %d bytes.", maxBody),
 	}
 
+	errBodyCut = &l2gw.Error{Code: l2gw.Invalid, Type: "HTTPBadRequest", Message: "The request body could not be read."}
+
+	errBodySlow = &httpError{
+		http.StatusRequestTimeout, "HTTPRequestTimeout",
+		fmt.Sprintf("The request body came too slowly: %v passed without any of it, or %v in all.", bodyPause, bodyTime),
+	}
+
+	errEncoded = &httpError{
+		http.StatusUnsupportedMediaType, "HTTPUnsupportedMediaType",
+		"The request body must not be compressed: no Content-Encoding but identity is understood.",
+	}
+
+	errURITooLong = &httpError{
+		http.StatusRequestURITooLong, "HTTPURITooLong",
+		fmt.Sprintf("The path or the query is too long: the limits are %d bytes and %d parameters.", maxPath, maxParameters),
+	}
+
+	errBusy = &httpError{
+		http.StatusServiceUnavailable, "ServiceUnavailable",
+		"The server has more requests than it can answer at the same time; try again later.",
+	}
+
+	errTooLate = &httpError{
+		http.StatusServiceUnavailable, "ServiceUnavailable",
+		"The request could not be completed in time; look at what it has changed before it is repeated.",
+	}
+
 	errInternal = &httpError{
 		http.StatusInternalServerError, "HTTPInternalServerError",
 		"Request Failed: internal server error while processing your request.",
@@ -56,6 +83,11 @@ func malformedBody() error {
 		Code: l2gw.Invalid, Type: "MalformedRequestBody",
 		Message: "Malformed request body: Cannot understand JSON.",
 	}
+}
+
+// malformed is malformedBody for what is JSON of a kind, with what is wrong with it.
+func malformed(format string, args ...any) error {
+	return &l2gw.Error{Code: l2gw.Invalid, Type: "MalformedRequestBody", Message: "Malformed request body: " + fmt.Sprintf(format, args...)}
 }
 
 func badLimit(limit string) error {

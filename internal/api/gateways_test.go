@@ -168,7 +168,7 @@ func TestWhatIsWrongWithAGatewayIsSaid(t *testing.T) {
 		"more than JSON":          {`{"l2_gateway": {}} x`, 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON."},
 		"NaN":                     {vlans(`[NaN]`), 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON."},
 		"not UTF-8":               {with("\"name\": \"\xff\""), 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON."},
-		"too deep":                {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON."},
+		"too deep":                {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), 400, "MalformedRequestBody", "Malformed request body: it is nested more than 32 levels deep."},
 		"too large":               {with(`"name": "` + strings.Repeat("x", 1<<20) + `"`), 413, "HTTPRequestEntityTooLarge", "The request body is too large: the limit is 1048576 bytes."},
 	} {
 		t.Run(name, func(t *testing.T) {

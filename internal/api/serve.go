@@ -6,16 +6,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"l2gw"
-
-	"github.com/google/uuid"
 )
 
 // server is what the operations have in common. It is immutable after New.
@@ -25,6 +23,7 @@ type server struct {
 	routes []offered
 	// schemas are those that the OpenAPI document has once.
 	schemas object
+	places  chan struct{} // one is taken while a request is worked on
 	// origins refuses what a page of another site makes a browser send here: who
 	// can reach us from a desk may be an administrator (see NoAuth).
 	origins *http.CrossOriginProtection
@@ -34,11 +33,15 @@ type server struct {
 type methods map[string]operation
 
 // methods answers with the operation of the method: 405 if there is another one,
-// 404 if there is none at all.
+// 404 if there is none at all. OPTIONS is GET, as with Neutron.
 func (s *server) methods(m methods) http.Handler {
 	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		op, ok := m[r.Method]
+		method := r.Method
+		if method == http.MethodOptions {
+			method = http.MethodGet
+		}
+		op, ok := m[method]
 		switch {
 		case len(m) == 0:
 			s.refuse(w, r, errPathNotFound)
@@ -52,13 +55,26 @@ func (s *server) methods(m methods) http.Handler {
 			s.refuse(w, r, errOtherOrigin)
 			return
 		}
-		out, err := op(w, r)
+		out, err := s.admit(r, func(r *http.Request) (answer, error) { return op(w, r) })
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
 		write(w, out)
 	})
+}
+
+// dispatch hands a request to the operations of its path. What is odd about the
+// path is not mended: a client that follows no redirect would not know why.
+func (s *server) dispatch(w http.ResponseWriter, r *http.Request) {
+	switch err := checkURI(r); {
+	case err != nil:
+		s.refuse(w, r, err)
+	case oddPath(r):
+		s.refuse(w, r, errPathNotFound)
+	default:
+		s.mux.ServeHTTP(w, r)
+	}
 }
 
 func write(w http.ResponseWriter, out answer) {
@@ -69,6 +85,8 @@ func write(w http.ResponseWriter, out answer) {
 	body := appendJSON(make([]byte, 0, 1024), out.body)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	inTime := time.Now().Add(answerTime * time.Duration(1+len(body)/answerRate))
+	_ = http.NewResponseController(w).SetWriteDeadline(inTime) // which a test's recorder has none of
 	w.WriteHeader(out.status)
 	_, _ = w.Write(body) // a client that went away has no use for an error
 }
@@ -81,7 +99,10 @@ const statusClientLeft = 499
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refused, unforeseen := refusal(err)
 	log := func(level slog.Level, text string) {
-		s.Logger.Log(r.Context(), level, text, "error", cause(err), "method", r.Method, "path", r.URL.Path, "request_id", l2gw.RequestOf(r.Context()))
+		s.Logger.Log(r.Context(), level, text, "error", cause(err), "method", loggable(r.Method), "path", loggable(r.URL.Path), "request_id", l2gw.RequestOf(r.Context()))
+	}
+	if r.ContentLength != 0 { // net/http reads what was not read of a body, but not for long
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPause))
 	}
 	switch {
 	case refused.status >= 500 && errors.Is(r.Context().Err(), context.Canceled):
@@ -94,7 +115,9 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", s.Challenge)
 	case refused.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
-		log(slog.LevelWarn, "dependency not available")
+		log(slog.LevelWarn, "request cannot be served now")
+	case refused.status == http.StatusRequestEntityTooLarge, refused.status == http.StatusUnsupportedMediaType, refused.status == http.StatusRequestTimeout:
+		w.Header().Set("Connection", "close") // the rest of the body is not waited for
 	}
 	write(w, answer{refused.status, object{{"NeutronError", object{
 		{"type", refused.typ}, {"message", refused.message}, {"detail", ""},
@@ -112,106 +135,27 @@ func cause(err error) string {
 	return text
 }
 
-var validRequestID = regexp.MustCompile(`^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+// forwardedHost is what may stand in X-Forwarded-Host: a host and a port.
+var forwardedHost = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9a-fA-F:.]+\](:[0-9]+)?$`)
 
-// observe gives each request its id, logs it, and turns a panic into a 500. As
-// with Neutron, the id is always a new one, so that no two requests share it; what
-// a client sends is the id of something larger, and stands beside it in the log
-// (oslo.middleware's request_id.py calls it the global request id).
-func (s *server) observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		id := "req-" + uuid.NewString()
-		global := r.Header.Get("X-Openstack-Request-Id")
-		if !validRequestID.MatchString(global) {
-			global = ""
-		}
-		w.Header().Set("X-Openstack-Request-Id", id)
-		r = r.WithContext(l2gw.WithRequest(r.Context(), id))
-		rec := &recorder{ResponseWriter: w}
-		defer func() {
-			if p := recover(); p != nil {
-				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-					panic(p)
-				}
-				s.Logger.ErrorContext(r.Context(), "request panicked", "panic", p, "method", r.Method, "path", r.URL.Path,
-					"request_id", id, "stack", string(debug.Stack()))
-				if rec.status == 0 {
-					write(rec, answer{errInternal.status, object{{"NeutronError", object{
-						{"type", errInternal.typ}, {"message", errInternal.message}, {"detail", ""},
-					}}}})
-				}
-			}
-			took := time.Since(began)
-			s.Observe(Request{knownMethod(r.Method), route(r.Pattern), rec.status, took})
-			attrs := []any{
-				"method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes,
-				"seconds", took.Seconds(), "client", r.RemoteAddr, "request_id", id,
-			}
-			if global != "" {
-				attrs = append(attrs, "global_request_id", global)
-			}
-			s.Logger.InfoContext(r.Context(), "request", attrs...)
-		}()
-		next.ServeHTTP(rec, r)
-	})
-}
-
-// knownMethod keeps what clients make up out of the measurements.
-func knownMethod(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete:
-		return method
-	}
-	return "other"
-}
-
-// route is one name for all spellings of a path.
-func route(pattern string) string {
-	switch pattern {
-	case "", "/":
-		return "other"
-	case "/{$}":
-		return "/"
-	}
-	pattern = strings.TrimSuffix(strings.TrimSuffix(pattern, "{$}"), "/")
-	return strings.ReplaceAll(strings.TrimSuffix(pattern, ".json"), "_", "-")
-}
-
-// recorder notes what was answered.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int
-}
-
-func (r *recorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += n
-	return n, err
-}
-
-// Unwrap is for http.ResponseController.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-// baseURL is how the client reaches us.
+// baseURL is how the client reaches us, by what a proxy that is trusted says of it.
 func (s *server) baseURL(r *http.Request) string {
 	if s.BaseURL != "" {
 		return s.BaseURL
 	}
-	scheme := "http"
+	scheme, host := "http", r.Host
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && s.trusts(at.Addr().Unmap()) {
+		if proto := strings.ToLower(r.Header.Get("X-Forwarded-Proto")); proto == "http" || proto == "https" {
+			scheme = proto
+		}
+		if name := r.Header.Get("X-Forwarded-Host"); forwardedHost.MatchString(name) {
+			host = name
+		}
+	}
+	return scheme + "://" + host
 }
 
 func (s *server) selfURL(r *http.Request) string { return s.baseURL(r) + r.URL.EscapedPath() }

@@ -25,7 +25,7 @@ func TestMethodsThatDoNotExistAreRefusedAndChangeNothing(t *testing.T) {
 		{"DELETE", "/v2.0/l2-gateways"},
 		{"FOO", "/v2.0/l2-gateways"},
 		{"TRACE", "/v2.0/l2-gateways"},
-		{"OPTIONS", "/v2.0/l2-gateways"},
+		{"OPTIONS", "/v2.0/l2-gateway-devices/ps1/release"},
 		{"POST", "/v2.0/l2-gateways/" + id},
 		{"PATCH", "/v2.0/l2-gateways/" + id},
 		{"HEAD", "/v2.0/l2-gateways/" + id},
@@ -50,7 +50,10 @@ func TestMethodsThatDoNotExistAreRefusedAndChangeNothing(t *testing.T) {
 
 func TestPathsThatDoNotExistAreNotFound(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/v2.0/l2-gatewayz", "/v2.0/l2-gateways/abc/def", "/v2.1/l2-gateways", "/nosuch", "/v2.0/l2-gateway-devices/ps1/nosuch"} {
+	for _, path := range []string{
+		"/v2.0/l2-gatewayz", "/v2.0/l2-gateways/abc/def", "/v2.1/l2-gateways", "/nosuch", "/v2.0/l2-gateway-devices/ps1/nosuch",
+		"//v2.0/l2-gateways", "/v2.0//l2-gateways", "/v2.0/../v2.0/l2-gateways", "/v2.0/./l2-gateways", "/v2.0/l2-gateways/x/..", "/v2.0/l2-gateways//",
+	} {
 		w.refused(404, "HTTPNotFound", "The resource could not be found.", "GET", path, "")
 	}
 	for _, id := range []string{none, "gw1", "%00", "..%2f..", "%ff", strings.Repeat("x", 5000)} {
