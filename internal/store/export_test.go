@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"testing"
 
 	"l2gw"
 
+	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
 )
 
@@ -45,6 +47,60 @@ func (s *Store) Fill(ctx context.Context, tb testing.TB) {
 	if err := s.writes.NewRaw(fmt.Sprintf("PRAGMA max_page_count = %d", pages+4)).Scan(ctx, &limit); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// Analyze brings the statistics up to date by which the engine plans.
+func (s *Store) Analyze(ctx context.Context, tb testing.TB) {
+	tb.Helper()
+	statement := "ANALYZE"
+	switch s.dialect {
+	case goose.DialectMySQL:
+		statement = "ANALYZE TABLE gateways, gateway_devices, gateway_interfaces"
+	case goose.DialectSQLite3:
+		return // the program never does
+	}
+	if _, err := s.writes.ExecContext(ctx, statement); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Plan is how the engine says that it reads a list of gateways.
+func (s *Store) Plan(ctx context.Context, tb testing.TB, q Query) (plan string) {
+	tb.Helper()
+	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var list []gatewayRow
+		query, err := selectPage(ctx, tx, &list, q, gatewayColumns, s.rowwise)
+		if err != nil {
+			return err
+		}
+		explain := "EXPLAIN "
+		if s.dialect == goose.DialectSQLite3 {
+			explain = "EXPLAIN QUERY PLAN "
+		}
+		rows, err := tx.Tx.QueryContext(ctx, explain+query.String())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		columns, err := rows.Columns()
+		for err == nil && rows.Next() {
+			values := make([]sql.NullString, len(columns))
+			into := make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			err = rows.Scan(into...)
+			for _, v := range values {
+				plan += v.String + " "
+			}
+			plan += "\n"
+		}
+		return errors.Join(err, rows.Err())
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return plan
 }
 
 // Pragma returns the value of a setting on both sides.

@@ -24,7 +24,8 @@ type Query struct {
 	// it. Times are RFC 3339, by the second. Attributes that are not listed above
 	// are ignored, as Neutron does.
 	Filter map[string][]string
-	// Sort orders by the first key, among equals by the next and so on, at last by id.
+	// Sort orders by the first key, among equals by the next and so on, at last by
+	// id, in the direction of the last key: then an index has the whole order.
 	Sort []SortKey
 	// Limit is the length of a page; 0 means all.
 	Limit int
@@ -117,12 +118,27 @@ func listAs[R, T any](ctx context.Context, s *Store, q Query, columns map[string
 }
 
 func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]column, rowwise bool) ([]R, error) {
+	var rows []R
+	query, err := selectPage(ctx, tx, &rows, q, columns, rowwise)
+	if err != nil {
+		return nil, err
+	}
+	if err := query.Scan(ctx); err != nil {
+		return nil, err
+	}
+	if q.Reverse {
+		slices.Reverse(rows)
+	}
+	return rows, nil
+}
+
+// selectPage returns the statement that reads into rows what q asks for.
+func selectPage[R any](ctx context.Context, tx bun.Tx, rows *[]R, q Query, columns map[string]column, rowwise bool) (*bun.SelectQuery, error) {
 	sort, err := sortColumns(q, columns)
 	if err != nil {
 		return nil, err
 	}
-	var rows []R
-	query := tx.NewSelect().Model(&rows)
+	query := tx.NewSelect().Model(rows)
 	for attribute, values := range q.Filter {
 		if c, known := columns[attribute]; known {
 			query = c.filter(query, values)
@@ -143,13 +159,7 @@ func list[R any](ctx context.Context, tx bun.Tx, q Query, columns map[string]col
 	if q.Limit > 0 {
 		query = query.Limit(int64(q.Limit))
 	}
-	if err := query.Scan(ctx); err != nil {
-		return nil, err
-	}
-	if q.Reverse {
-		slices.Reverse(rows)
-	}
-	return rows, nil
+	return query, nil
 }
 
 // sortColumns returns the columns to sort by, a total order, in the direction of reading.
@@ -159,7 +169,8 @@ func sortColumns(q Query, columns map[string]column) ([]SortKey, error) {
 	if len(keys) == 0 {
 		keys = []SortKey{{Key: "created_at"}}
 	}
-	for _, k := range append(slices.Clone(keys), SortKey{Key: "id"}) {
+	last := SortKey{Key: "id", Descending: keys[len(keys)-1].Descending}
+	for _, k := range append(slices.Clone(keys), last) {
 		c, known := columns[k.Key]
 		if !known {
 			return nil, l2gw.BadSortKey(k.Key)

@@ -103,6 +103,7 @@ func pages(t *testing.T, s *store.Store) {
 	for _, sort := range [][]store.SortKey{
 		nil,
 		{{Key: "name"}},
+		{{Key: "name", Descending: true}},
 		{{Key: "name", Descending: true}, {Key: "tenant_id"}},
 		{{Key: "tenant_id", Descending: true}, {Key: "name", Descending: true}, {Key: "id", Descending: true}},
 		{{Key: "id"}, {Key: "name"}},
@@ -117,7 +118,11 @@ func pages(t *testing.T, s *store.Store) {
 				}
 				order = cmp.Or(order, c)
 			}
-			return cmp.Or(order, keys["id"](a, b))
+			id := keys["id"](a, b)
+			if len(sort) > 0 && sort[len(sort)-1].Descending {
+				id = -id
+			}
+			return cmp.Or(order, id)
 		})
 		for _, limit := range []int{0, 1, 5, 23, 50} {
 			var forward, backward []l2gw.Gateway
@@ -147,4 +152,26 @@ func pages(t *testing.T, s *store.Store) {
 	wantError(t, err, l2gw.Invalid, "HTTPBadRequest")
 	_, err = s.Gateways(t.Context(), store.Query{Marker: "no-such"})
 	wantError(t, err, l2gw.Invalid, "InvalidInput")
+}
+
+// A page that began by reading all before it would cost the more the later it is.
+func TestEachPageIsReadFromAnIndexWithoutSorting(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, e.fresh(t))
+			all := manyGateways(t, s, 5_000)
+			s.Analyze(t.Context(), t)
+			for _, order := range pagedOrders {
+				for _, reverse := range []bool{false, true} {
+					q := order.query
+					q.Limit, q.Marker, q.Reverse = 10, all[2_400].ID, reverse
+					plan := strings.ToLower(s.Plan(t.Context(), t, q))
+					if !strings.Contains(plan, "gateways_") || strings.Contains(plan, "sort") || strings.Contains(plan, "temp b-tree") {
+						t.Errorf("%s, reverse %v:\n%s", order.name, reverse, plan)
+					}
+				}
+			}
+		})
+	}
 }
