@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,8 +14,9 @@ import (
 
 // API is a client of a server. Its methods end the test when they fail.
 type API struct {
-	URL string
-	t   testing.TB
+	URL    string
+	Header http.Header // of each request, such as a token's
+	t      testing.TB
 }
 
 // Object is a JSON object.
@@ -35,6 +37,7 @@ func (a *API) Do(method, path string, body any) (int, Object) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	maps.Copy(req.Header, a.Header)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		a.t.Fatalf("%s %s: %v", method, path, err)

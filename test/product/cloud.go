@@ -2,6 +2,7 @@ package product
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -134,10 +135,10 @@ func (c *Cloud) NewServe(name string, args ...string) *Serve {
 	sans := []string{"127.0.0.1"}
 	if s.Host == nil {
 		listen, s.Fabric = freeAddr(c.t), freeAddr(c.t)
-		s.API = API{"http://" + listen, c.t}
+		s.API = API{URL: "http://" + listen, t: c.t}
 	} else {
 		listen, s.Fabric = "0.0.0.0"+apiPort, "0.0.0.0"+fabricPort
-		s.API = API{"http://" + s.Host.Addr.String() + apiPort, c.t}
+		s.API = API{URL: "http://" + s.Host.Addr.String() + apiPort, t: c.t}
 		args = append(slices.Clone(args), "--listen-without-authentication")
 		for _, e := range c.ends[name] {
 			sans = append(sans, e.addr.String())
@@ -174,10 +175,10 @@ func (c *Cloud) NewAgent(name string, args ...string) *Agent {
 	var servers []string
 	if a.Host == nil {
 		monitor = freeAddr(c.t)
-		a.Monitor = API{"http://" + monitor, c.t}
+		a.Monitor = API{URL: "http://" + monitor, t: c.t}
 	} else {
 		monitor = "0.0.0.0" + metricPort
-		a.Monitor = API{"http://" + a.Host.Addr.String() + metricPort, c.t}
+		a.Monitor = API{URL: "http://" + a.Host.Addr.String() + metricPort, t: c.t}
 	}
 	for _, s := range c.Servers {
 		if s.Host == nil {
@@ -208,11 +209,29 @@ func (c *Cloud) Start() {
 		a.start()
 	}
 	for _, s := range c.Servers {
-		s.answers(s.Name+" knows the inventory", s.URL+"/v2.0/networks?fields=id")
+		s.answers(s.Name+" answers", s.ready)
+		s.knowsInventory()
 	}
 	for _, a := range c.Agents {
 		a.answers(a.Name+" answers", a.ready)
 	}
+}
+
+// knowsInventory waits until the server has read its inventory.
+func (s *Serve) knowsInventory() {
+	s.API.t.Helper()
+	s.Eventually(s.Name+" knows the inventory", func() error {
+		status, out := s.Do("GET", "/v2.0/l2-gateway-inventory", nil)
+		if status == http.StatusNotFound { // it is of the first version, and the networks are 503 until then
+			status, out = s.Do("GET", "/v2.0/networks?fields=id", nil)
+		} else if state, _ := out["l2_gateway_inventory"].(Object); state != nil && state["known"] != true {
+			return fmt.Errorf("%v", state)
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("%d %v", status, out)
+		}
+		return nil
+	})
 }
 
 // Leader returns the server that leads, and the others.

@@ -73,7 +73,7 @@ func StartStandalone(t testing.TB, why, inventory string, args ...string) *Produ
 func standalone(t testing.TB, inventory string, args []string) *Product {
 	dir := t.TempDir()
 	listen := freeAddr(t)
-	p := &Product{API: API{"http://" + listen, t}, Data: filepath.Join(dir, "data"), Inventory: filepath.Join(dir, "inventory.yaml")}
+	p := &Product{API: API{URL: "http://" + listen, t: t}, Data: filepath.Join(dir, "data"), Inventory: filepath.Join(dir, "inventory.yaml")}
 	p.WriteInventory(inventory)
 	one := newProcess(t, "product", append([]string{"standalone", "--listen", listen, "--data", p.Data, "--inventory", p.Inventory}, args...)...)
 	one.ready = p.URL + "/healthz"

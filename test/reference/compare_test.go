@@ -170,6 +170,9 @@ func (p *player) plain(o object) object {
 		case json.Number:
 			return v.String()
 		case string:
+			if id, ok := p.names[v]; ok {
+				return id
+			}
 			return p.ours(v)
 		}
 		return v

@@ -38,8 +38,11 @@ type player struct {
 	identify func(x exchange, header http.Header)
 	// admin sets what an administrator sends, to see and to undo.
 	admin func(http.Header)
+	// made is told of a network that Neutron made.
+	made func(network object)
 
 	ids     map[string]string // the predecessor's ids to ours
+	names   map[string]string // its names of projects to our projects' ids
 	missing []object          // what the predecessor has and we refused
 
 	replayed, same, differ int
@@ -50,6 +53,9 @@ var uuidPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 // ours is a text with our ids in place of the predecessor's.
 func (p *player) ours(text string) string {
+	for name, id := range p.names {
+		text = strings.ReplaceAll(text, `"`+name+`"`, `"`+id+`"`)
+	}
 	return uuidPattern.ReplaceAllStringFunc(text, func(id string) string {
 		if mine, ok := p.ids[id]; ok {
 			return mine
@@ -95,6 +101,9 @@ func (p *player) play(x exchange) {
 		p.used[fmt.Sprintf("%s:%d", x.file, x.line)] = true
 	}
 	p.undo(x, got, target, before)
+	if x.method == "POST" && x.target == "/v2.0/networks" && got.status == http.StatusCreated {
+		p.made(got.body.(object)["network"].(object))
+	}
 }
 
 // compare says how an answer differs from the predecessor's; "" if not.

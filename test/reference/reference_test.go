@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -8,25 +9,53 @@ import (
 	"strings"
 	"testing"
 
+	"l2gw/test/neutron"
 	"l2gw/test/product"
 	"l2gw/test/sqlserver"
 )
 
-// inventory has the networks that the transcripts connect, by their ids there.
-const inventory = `
-networks:
-- {id: fdfb8d1a-9f7f-4796-b9af-b650b7a1ba65, name: n1, vni: 10683}
-- {id: 3cbc0213-4d80-4d95-9d32-2cbf6f6cbb1f, name: n2, vni: 10684}
-- {id: 7f574bd2-ac22-417b-b4bf-abefd19cbc17, name: mn, vni: 10685}
-hosts: []
-ports: []
-`
+// inventory is the file from which a server knows the networks that Neutron has made.
+type inventory struct {
+	cloud    *product.Cloud
+	networks []string
+}
+
+const noNetworks = "networks: []\nhosts: []\nports: []\n"
+
+// add writes a network into the file and waits until the server knows it.
+func (v *inventory) add(t *testing.T, network object) {
+	t.Helper()
+	segments, _ := network["segments"].([]any)
+	if segments == nil {
+		segments = []any{network}
+	}
+	var list []string
+	for _, s := range segments {
+		s := s.(object)
+		segment := fmt.Sprintf("{network_type: %v, segmentation_id: %v", s["provider:network_type"], s["provider:segmentation_id"])
+		if s["provider:physical_network"] != nil {
+			segment += fmt.Sprintf(", physical_network: %v", s["provider:physical_network"])
+		}
+		list = append(list, segment+"}")
+	}
+	v.networks = append(v.networks, fmt.Sprintf("- {id: %v, name: %v, segments: [%s]}\n", network["id"], network["name"], strings.Join(list, ", ")))
+	v.cloud.WriteInventory("hosts: []\nports: []\nnetworks:\n" + strings.Join(v.networks, ""))
+	server := v.cloud.Servers[0]
+	server.Eventually(fmt.Sprintf("the server knows %d networks", len(v.networks)), func() error {
+		_, out := server.Do("GET", "/v2.0/l2-gateway-inventory", nil)
+		if state, _ := out["l2_gateway_inventory"].(object); state == nil || state["networks"] != float64(len(v.networks)) {
+			return fmt.Errorf("%v", out)
+		}
+		return nil
+	})
+}
 
 func newPlayer(t *testing.T, url string) *player {
 	return &player{
 		t: t, url: url, ids: map[string]string{}, used: map[string]bool{},
 		identify: func(exchange, http.Header) {},
 		admin:    func(http.Header) {},
+		made:     func(object) {},
 	}
 }
 
@@ -38,11 +67,19 @@ var engines = map[string]func(*testing.T) string{
 }
 
 func TestEveryRequestOfTheTranscriptsIsAnsweredAsThePredecessorDidOrAsTheContractSays(t *testing.T) {
+	behind := neutron.Start(t, neutron.Options{Config: "[ml2_type_vlan]\nnetwork_vlan_ranges = external:100:200\n"})
 	for name, database := range engines {
 		t.Run(name, func(t *testing.T) {
-			cloud := product.NewCloud(t, inventory, product.CloudOptions{Servers: 1, Database: database(t)})
+			cloud := product.NewCloud(t, noNetworks, product.CloudOptions{
+				Servers: 1, Database: database(t), ServerArgs: []string{"--proxy", "--neutron", behind.URL},
+			})
 			cloud.Start()
+			known := &inventory{cloud: cloud}
 			p := newPlayer(t, cloud.Servers[0].URL)
+			p.made = func(network object) {
+				known.add(t, network)
+				t.Cleanup(func() { p.asAdmin("DELETE", "/v2.0/networks/"+fmt.Sprint(network["id"]), nil) }) // its VNI is wanted again
+			}
 			for _, file := range []string{"01-l2-gateways.txt", "02-l2-gateways-errors.txt", "03-connections.txt"} {
 				before := *p
 				for _, x := range readTranscript(t, file) {

@@ -90,7 +90,7 @@ func shared(t testing.TB, k kind, host string) *Server {
 }
 
 // Main is a testing.M whose Run stops the servers at the end.
-type Main struct{ *testing.M }
+type Main struct{ M interface{ Run() int } }
 
 // Run runs the tests, then stops all servers and removes their folders.
 func (m Main) Run() int {
