@@ -56,15 +56,6 @@ func TestPrecedenceIsThatOfOsloPolicy(t *testing.T) {
 	}
 }
 
-func enforcer(t *testing.T, rules ...Rule) *Enforcer {
-	t.Helper()
-	e, err := New(rules, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
 func TestWhatRulesAllow(t *testing.T) {
 	credentials := map[string]any{"roles": []string{"Member", "reader"}, "project_id": "p1", "is_admin": false, "user": map[string]any{"id": "u1"}}
 	target := map[string]any{"project_id": "p1", "role.name": "Member", "user": map[string]any{"enabled": true}, "shared": true, "device_owner": "network:dhcp"}

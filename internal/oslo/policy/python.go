@@ -36,6 +36,9 @@ func pythonic(v any) string {
 	case bool, nil:
 		return text(v)
 	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return strconv.FormatInt(int64(v), 10) // from JSON, where Python reads an int
+		}
 		return pythonFloat(v)
 	case fmt.Stringer:
 		return v.String()
