@@ -55,7 +55,20 @@ const (
 	idleInTransaction = 20 * time.Second
 )
 
-func open(ctx context.Context, connection string) (engine, error) {
+// tuning is what an operator may want otherwise.
+type tuning struct {
+	poolSize, poolOverflow int // reading connections that are kept, and more for a moment; 0 together: no limit
+	lifetime               time.Duration
+	syncWait               int // Galera's wsrep_sync_wait
+	retries                int // of opening, while the server is away; -1: without end
+	retryInterval          time.Duration
+}
+
+func usual() tuning {
+	return tuning{poolSize: readConnections, lifetime: connectionLifetime, syncWait: 1, retryInterval: 10 * time.Second}
+}
+
+func open(ctx context.Context, connection string, t tuning) (engine, error) {
 	scheme, rest, found := strings.Cut(connection, "://")
 	if !found {
 		return engine{}, errNoURL
@@ -79,25 +92,25 @@ func open(ctx context.Context, connection string) (engine, error) {
 			return engine{}, err
 		}
 		if strings.HasPrefix(dialect, "postgres") {
-			return openPostgreSQL(a)
+			return openPostgreSQL(a, t)
 		}
-		return openMySQL(ctx, a)
+		return openMySQL(ctx, a, t)
 	}
 	return engine{}, fmt.Errorf("database URL: the scheme %q is not supported: it must be sqlite, postgresql, mysql or mariadb, "+
 		"the latter three with any driver such as +psycopg2 or +pymysql", scheme)
 }
 
 // pools opens a server's database. No connection is made.
-func pools(open func() *sql.DB, dialect func() schema.Dialect) (writes, reads, leases *bun.DB) {
-	pool := func(connections int) *bun.DB {
+func pools(t tuning, open func() *sql.DB, dialect func() schema.Dialect) (writes, reads, leases *bun.DB) {
+	pool := func(kept, most int) *bun.DB {
 		db := open()
-		db.SetMaxOpenConns(connections)
-		db.SetMaxIdleConns(connections)
+		db.SetMaxOpenConns(most)
+		db.SetMaxIdleConns(kept)
 		db.SetConnMaxIdleTime(connectionIdle)
-		db.SetConnMaxLifetime(connectionLifetime)
+		db.SetConnMaxLifetime(t.lifetime)
 		return bun.NewDB(db, dialect())
 	}
-	return pool(writeConnections), pool(readConnections), pool(leaseConnections)
+	return pool(writeConnections, writeConnections), pool(t.poolSize, t.poolSize+t.poolOverflow), pool(leaseConnections, leaseConnections)
 }
 
 // close ends all connections.

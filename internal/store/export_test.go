@@ -103,6 +103,16 @@ func (s *Store) Plan(ctx context.Context, tb testing.TB, q Query) (plan string) 
 	return plan
 }
 
+// Encrypted reports whether the server says that a connection is by TLS.
+func (s *Store) Encrypted(ctx context.Context, tb testing.TB) bool {
+	tb.Helper()
+	protocol, err := s.encryption(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return protocol != ""
+}
+
 // Pragma returns the value of a setting on both sides.
 func (s *Store) Pragma(ctx context.Context, tb testing.TB, name string) map[string]string {
 	tb.Helper()
@@ -131,7 +141,7 @@ func (s *Store) BindBehind(ctx context.Context, device, iface string, vlan l2gw.
 // OpenAs opens a database as a program did whose newest migration was this one,
 // and runs statements.
 func OpenAs(ctx context.Context, url string, newest int64, statements ...string) error {
-	e, err := open(ctx, url)
+	e, err := open(ctx, url, usual())
 	if err != nil {
 		return err
 	}
@@ -146,7 +156,7 @@ func OpenAs(ctx context.Context, url string, newest int64, statements ...string)
 
 // CutOffUpgrade leaves the tables of all migrations, and nothing in the one that records them.
 func CutOffUpgrade(ctx context.Context, url string) error {
-	e, err := open(ctx, url)
+	e, err := open(ctx, url, usual())
 	if err != nil {
 		return err
 	}

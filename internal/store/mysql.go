@@ -2,13 +2,11 @@ package store
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,15 +24,21 @@ type mysqlDialect struct{ *mysqldialect.Dialect }
 func (mysqlDialect) Init(*sql.DB) {}
 
 // openMySQL asks the server what it is, MariaDB or MySQL, as they name
-// collations and settings differently.
-func openMySQL(ctx context.Context, a address) (engine, error) {
+// collations and settings differently, and whether it is a node of a Galera
+// cluster.
+func openMySQL(ctx context.Context, a address, t tuning) (engine, error) {
 	config, err := mysqlConfig(&a)
 	if err != nil {
 		return engine{}, err
 	}
-	version, err := mysqlVersion(ctx, config)
+	version, galera, err := mysqlVersion(ctx, config)
 	if err != nil {
 		return engine{}, fmt.Errorf("open %s: %w", a.String(), err)
+	}
+	if galera {
+		// What another server wrote to another node is seen here at once: reads wait
+		// for what the cluster had agreed on when they came.
+		config.Params["wsrep_sync_wait"] = strconv.Itoa(t.syncWait)
 	}
 	collation := "utf8mb4_0900_bin"
 	if strings.Contains(version, "MariaDB") {
@@ -45,7 +49,7 @@ func openMySQL(ctx context.Context, a address) (engine, error) {
 	if err != nil {
 		return engine{}, fmt.Errorf("database URL: %w", err)
 	}
-	writes, reads, leases := pools(
+	writes, reads, leases := pools(t,
 		func() *sql.DB { return sql.OpenDB(connect) },
 		func() schema.Dialect { return mysqlDialect{mysqldialect.New()} },
 	)
@@ -64,15 +68,22 @@ func openMySQL(ctx context.Context, a address) (engine, error) {
 	}, nil
 }
 
-func mysqlVersion(ctx context.Context, config *mysql.Config) (version string, err error) {
+func mysqlVersion(ctx context.Context, config *mysql.Config) (version string, galera bool, err error) {
 	connect, err := mysql.NewConnector(config)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	db := sql.OpenDB(connect)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	err = db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version)
-	return version, err
+	if err = db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		return "", false, err
+	}
+	var name, on string // MySQL has no such variable
+	err = db.QueryRowContext(ctx, "SHOW VARIABLES LIKE 'wsrep\\_on'").Scan(&name, &on)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return version, on == "ON", err
 }
 
 // mysqlConfig takes the options of SQLAlchemy and PyMySQL.
@@ -122,7 +133,7 @@ func mysqlConfig(a *address) (*mysql.Config, error) {
 	if c.TLS, err = mysqlTLS(a, host); err != nil {
 		return nil, err
 	}
-	if err := a.refuseRest("charset, ssl_ca, ssl_cert, ssl_key, ssl_check_hostname, ssl_verify_identity, ssl_verify_cert, ssl_disabled, " +
+	if err := a.refuseRest("charset, ssl_ca, ssl_cert, ssl_key, ssl_check_hostname, ssl_verify_identity, ssl_verify_cert, ssl_mode, ssl_disabled, " +
 		"unix_socket, connect_timeout, read_timeout, write_timeout, use_unicode and binary_prefix"); err != nil {
 		return nil, err
 	}
@@ -136,64 +147,3 @@ func mysqlConfig(a *address) (*mysql.Config, error) {
 }
 
 func seconds(d time.Duration) string { return fmt.Sprint(int(d / time.Second)) }
-
-// mysqlTLS: with ssl_ca the server must show a certificate of that authority in
-// the host's name. Without, there is no TLS, as with PyMySQL.
-func mysqlTLS(a *address, host string) (*tls.Config, error) {
-	files := map[string]string{}
-	for _, name := range []string{"ssl_ca", "ssl_cert", "ssl_key"} {
-		v, err := a.option(name)
-		if err != nil {
-			return nil, err
-		}
-		files[name] = v
-	}
-	flags := map[string]bool{"ssl_check_hostname": true, "ssl_verify_identity": true, "ssl_verify_cert": true, "ssl_disabled": false}
-	for name, byDefault := range flags {
-		v, err := a.truth(name, byDefault)
-		if err != nil {
-			return nil, err
-		}
-		flags[name] = v
-	}
-	switch {
-	case flags["ssl_disabled"]:
-		return nil, nil
-	case !flags["ssl_verify_cert"]:
-		return nil, errors.New("database URL: ssl_verify_cert=false is not supported: name the authority in ssl_ca, or leave TLS away")
-	case files["ssl_ca"] == "" && (files["ssl_cert"] != "" || files["ssl_key"] != ""):
-		return nil, errors.New("database URL: ssl_cert and ssl_key need ssl_ca, the authority that signed the server's certificate")
-	case files["ssl_ca"] == "":
-		return nil, nil
-	case (files["ssl_cert"] == "") != (files["ssl_key"] == ""):
-		return nil, errors.New("database URL: ssl_cert and ssl_key must be given together")
-	}
-	pem, err := os.ReadFile(files["ssl_ca"])
-	if err != nil {
-		return nil, fmt.Errorf("database URL: ssl_ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("database URL: ssl_ca: %s has no certificate in PEM form", files["ssl_ca"])
-	}
-	conf := &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}
-	if files["ssl_cert"] != "" {
-		pair, err := tls.LoadX509KeyPair(files["ssl_cert"], files["ssl_key"])
-		if err != nil {
-			return nil, fmt.Errorf("database URL: ssl_cert and ssl_key: %w", err)
-		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	if !flags["ssl_check_hostname"] || !flags["ssl_verify_identity"] {
-		conf.InsecureSkipVerify = true // only of the name; the chain is verified here:
-		conf.VerifyConnection = func(state tls.ConnectionState) error {
-			options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-			for _, c := range state.PeerCertificates[1:] {
-				options.Intermediates.AddCert(c)
-			}
-			_, err := state.PeerCertificates[0].Verify(options)
-			return err
-		}
-	}
-	return conf, nil
-}

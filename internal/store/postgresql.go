@@ -17,7 +17,7 @@ import (
 
 // openPostgreSQL takes libpq's options of a connection, by the names that
 // psycopg2 gives them.
-func openPostgreSQL(a address) (engine, error) {
+func openPostgreSQL(a address, t tuning) (engine, error) {
 	config, err := postgresConfig(&a)
 	if err != nil {
 		return engine{}, err
@@ -30,7 +30,7 @@ func openPostgreSQL(a address) (engine, error) {
 		_, err := c.Exec(ctx, session)
 		return err
 	}))
-	writes, reads, leases := pools(
+	writes, reads, leases := pools(t,
 		func() *sql.DB { return sql.OpenDB(connect) },
 		func() schema.Dialect { return pgdialect.New() },
 	)

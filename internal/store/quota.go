@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -17,22 +16,6 @@ import (
 var quotaTables = map[string]any{
 	l2gw.QuotaGateways:    (*gatewayRow)(nil),
 	l2gw.QuotaConnections: (*connectionRow)(nil),
-}
-
-// Option changes what [Open] opens.
-type Option func(*Store) error
-
-// WithQuotaDefaults gives the limits, by resource, of projects that have none of
-// their own. What is not named is unlimited. See [Store.SetQuota] for what is
-// right.
-func WithQuotaDefaults(limits map[string]int) Option {
-	return func(s *Store) error {
-		if err := checkLimits(limits); err != nil {
-			return fmt.Errorf("quota: %w", err)
-		}
-		maps.Copy(s.quotas, limits)
-		return nil
-	}
 }
 
 func unlimited() map[string]int {

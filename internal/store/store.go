@@ -16,6 +16,7 @@ type Store struct {
 	now     func() time.Time
 	keepLog int64          // revisions that the change log keeps at least
 	quotas  map[string]int // by resource, of projects without limits of their own
+	tuning  tuning
 
 	closed atomic.Bool
 
@@ -39,6 +40,7 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 		now:         func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 		keepLog:     10_000,
 		quotas:      unlimited(),
+		tuning:      usual(),
 		subscribers: map[chan struct{}]bool{},
 	}
 	for _, option := range options {
@@ -46,14 +48,33 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 			return nil, err
 		}
 	}
-	var err error
-	if s.engine, err = open(ctx, url); err != nil {
-		return nil, err
+	for n := 0; ; n++ {
+		err := s.open(ctx, url)
+		if err == nil {
+			return s, nil
+		}
+		if again := n < s.tuning.retries || s.tuning.retries < 0; !again || faultOf(err) != lost {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(s.tuning.retryInterval):
+		}
 	}
-	if err := migrate(ctx, &s.engine, latest); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", s.name, err), s.Close())
+}
+
+func (s *Store) open(ctx context.Context, url string) (err error) {
+	if s.engine, err = open(ctx, url, s.tuning); err == nil {
+		if err = migrate(ctx, &s.engine, latest); err == nil {
+			return nil
+		}
+		err = errors.Join(fmt.Errorf("open %s: %w", s.name, err), s.engine.close())
 	}
-	return s, nil
+	if hint := tlsHint(err); hint != "" {
+		err = fmt.Errorf("%w (%s)", err, hint)
+	}
+	return err
 }
 
 // Close ends all connections. Later calls, and some of those under way, fail as Unavailable.

@@ -20,12 +20,15 @@ var postgresql = kind{
 			"--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"); err != nil {
 			return err
 		}
-		return s.do("sh", "-c", `echo host all l2gw 0.0.0.0/0 scram-sha-256 >>"$1"`, "sh", filepath.Join(data, "pg_hba.conf"))
+		// The first line that fits counts.
+		return s.do("sh", "-c", `cd "$1" && printf '%s\n' "hostssl all l2gw_cert 0.0.0.0/0 scram-sha-256 clientcert=verify-ca" `+
+			`"hostnossl all l2gw_cert 0.0.0.0/0 reject" "host all l2gw 0.0.0.0/0 scram-sha-256" >hba && cat pg_hba.conf >>hba && mv hba pg_hba.conf`, "sh", data)
 	},
 	command: func(s *Server) []string {
 		return []string{
 			postgresProgram("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-h", s.host(), "-p", s.port(),
 			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200",
+			"-c", "ssl=on", "-c", "ssl_cert_file=" + s.certificate.CertFile, "-c", "ssl_key_file=" + s.certificate.KeyFile, "-c", "ssl_ca_file=" + s.CA,
 			"-c", "autovacuum_naptime=10s", "-c", "log_min_messages=error", "-c", "log_min_error_statement=panic",
 		}
 	},
@@ -33,9 +36,13 @@ var postgresql = kind{
 	admin: func(s *Server) (*sql.DB, error) {
 		return sql.Open("pgx", fmt.Sprintf("host=%s port=%s user=postgres dbname=postgres connect_timeout=5", s.dir, s.port()))
 	},
-	grant: []string{"CREATE ROLE l2gw LOGIN PASSWORD " + quote(Password, false)},
-	make:  "CREATE DATABASE %s OWNER l2gw STRATEGY file_copy",
-	drop:  "DROP DATABASE %s WITH (FORCE)",
+	grant: []string{
+		"CREATE ROLE l2gw LOGIN PASSWORD " + quote(Password, false),
+		"CREATE ROLE l2gw_cert LOGIN PASSWORD " + quote(Password, false) + " IN ROLE l2gw",
+		"ALTER ROLE l2gw_cert SET role = l2gw",
+	},
+	make: "CREATE DATABASE %s OWNER l2gw STRATEGY file_copy",
+	drop: "DROP DATABASE %s WITH (FORCE)",
 	url: func(s *Server, database string) string {
 		return "postgresql+psycopg2://l2gw:" + url.QueryEscape(Password) + "@" + s.Addr + "/" + database + "?sslmode=disable"
 	},
@@ -67,6 +74,7 @@ var mariadb = kind{
 		return []string{
 			"mariadbd", "--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.Socket,
 			"--bind-address=" + s.host(), "--port=" + s.port(), "--pid-file=" + filepath.Join(s.dir, "pid"), "--tmpdir=" + s.dir,
+			"--ssl-ca=" + s.CA, "--ssl-cert=" + s.certificate.CertFile, "--ssl-key=" + s.certificate.KeyFile,
 			"--skip-name-resolve", "--skip-log-bin", "--skip-slave-start", "--max-connections=200", "--performance-schema=off",
 			// A commit is handed to the kernel, not to the disk.
 			"--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=32M",
@@ -86,7 +94,8 @@ var mariadb = kind{
 	},
 	grant: []string{
 		"CREATE USER l2gw@'%' IDENTIFIED BY " + quote(Password, true),
-		"GRANT ALL ON `l2gw\\_%`.* TO l2gw@'%'",
+		"CREATE USER l2gw_cert@'%' IDENTIFIED BY " + quote(Password, true) + " REQUIRE X509",
+		"GRANT ALL ON `l2gw\\_%`.* TO l2gw@'%', l2gw_cert@'%'",
 	},
 	make: "CREATE DATABASE %s",
 	drop: "DROP DATABASE %s",

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"l2gw/test/secrets"
+
+	"l2gw/internal/certs"
 )
 
 // Password is what the user l2gw logs in with. It has what URLs must escape.
@@ -31,6 +33,9 @@ type Server struct {
 	// Immutable after the start.
 	Addr   string // host:port
 	Socket string // path of the unix socket
+	CA     string // file of the authority that signed the server's certificate
+
+	certificate certs.Issued
 
 	kind    kind
 	dir     string
@@ -138,6 +143,9 @@ func start(k kind, host string) (s *Server, err error) {
 		}
 	}
 	s.Socket = k.socket(s)
+	if err := s.certify(); err != nil {
+		return s, err
+	}
 	if err := k.create(s); err != nil {
 		return s, err
 	}
@@ -150,6 +158,39 @@ func start(k kind, host string) (s *Server, err error) {
 		}
 	}
 	return s, nil
+}
+
+// certify makes an authority and the server's certificate.
+func (s *Server) certify() error {
+	dir := filepath.Join(s.dir, "tls")
+	authority, err := certs.Init(dir, certs.Options{})
+	if err != nil {
+		return err
+	}
+	s.CA = authority.CAFile
+	if s.certificate, err = certs.Issue(dir, "sqlserver", certs.Options{SANs: []string{"localhost", s.host()}}); err != nil {
+		return err
+	}
+	if s.account == nil {
+		return nil
+	}
+	for _, path := range []string{dir, s.CA, s.certificate.CertFile, s.certificate.KeyFile} {
+		if err := os.Chown(path, int(s.account.Uid), int(s.account.Gid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Certificate makes a certificate for a client, of the server's authority. Only
+// with one may the user l2gw_cert, whose password is [Password], log in.
+func (s *Server) Certificate(t testing.TB, name string) (certFile, keyFile string) {
+	t.Helper()
+	made, err := certs.Issue(filepath.Dir(s.CA), name, certs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.CertFile, made.KeyFile
 }
 
 // Database makes an empty database and returns its URL. It is dropped at the end
