@@ -56,6 +56,7 @@ func newServe() *cobra.Command {
 	f.DurationVar(&s.server.confirm, "confirm-after", time.Minute, "after what time a further reading of the inventory lets go of the removals that are held")
 	f.Lookup("confirm-after").Hidden = true // for tests, which have no minute
 	s.fabric.addFlags(f)
+	s.server.door.addFlags(f)
 	s.common.addFlags(f)
 	return cmd
 }
@@ -86,13 +87,14 @@ func (s *serve) run(ctx context.Context) error {
 	}
 	defer srv.close()
 	expiry := newExpiry(log)
+	expiry.own(tlsFiles("api-", s.server.door.files)...)
 	srv.figures.Certificates(expiry.certificates)
 	agents, err := listenForAgents(ctx, s.fabric, srv.controller, expiry, log)
 	if err != nil {
 		return err
 	}
 	defer agents.listener.Close()
-	log.Info("ready", "api", "http://"+srv.listener.Addr().String(), "agents", agents.listener.Addr(), "tls", agents.secure,
+	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "agents", agents.listener.Addr(), "tls", agents.secure,
 		"server", s.server.name, "server_id", srv.id, "state", state.path, "inventory", s.server.inventory, "version", version)
 
 	g, ctx := errgroup.WithContext(ctx)

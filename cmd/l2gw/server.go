@@ -32,6 +32,7 @@ type serverOptions struct {
 	name      string // of this server, as agents and people see it
 	confirm   time.Duration
 	alone     bool // there are no agents but the one in this process
+	door      doorOptions
 }
 
 // server is the API and the controller over a store and an inventory.
@@ -58,6 +59,10 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	s.id = o.name + "/" + id
+	proxies, err := o.door.proxies()
+	if err != nil {
+		return s, err
+	}
 	if s.listener, err = listenAPI(ctx, o); err != nil {
 		return s, err
 	}
@@ -73,16 +78,11 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{
 		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Agents: s.controller, Commands: commander{s.controller},
-		Logger: log, Observe: s.figures.Request,
+		Logger: log, Observe: s.figures.Request, TrustedProxies: proxies,
 	})
-	s.http = &http.Server{
-		Handler:           watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       60 * time.Second,
-		WriteTimeout:      90 * time.Second, // more than a comparison of a switch may take
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	s.http = newHTTPServer(watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log), log)
+	if s.listener, err = o.door.listen(s.listener, s.http, log); err != nil {
+		return s, err
 	}
 	return s, nil
 }
@@ -125,6 +125,9 @@ func (s *server) close() {
 
 // listenAPI opens the API's port; without authentication only where nobody else can reach it.
 func listenAPI(ctx context.Context, o serverOptions) (net.Listener, error) {
+	if err := o.door.check(); err != nil {
+		return nil, err
+	}
 	local, err := loopback("--listen", o.listen)
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ func newStandalone() *cobra.Command {
 	f.StringVar(&s.server.database, "database", "", "URL of the database: sqlite:////PATH, postgresql://… or mysql+pymysql://… (default SQLite in DATA)")
 	f.StringVar(&s.server.inventory, "inventory", "", "YAML file with networks, hosts and ports (default DATA/inventory.yaml)")
 	s.switches.addFlags(f)
+	s.server.door.addFlags(f)
 	f.StringVar(&s.emulated, "emulated-listen", "127.0.0.1:0", "address of the emulated switch's database, HOST:PORT")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -111,7 +112,7 @@ func (s *standalone) run(ctx context.Context) error {
 	}
 	srv.figures.Databases(ag.Standings)
 	srv.figures.Certificates(conns.expiry.certificates)
-	log.Info("ready", "api", "http://"+srv.listener.Addr().String(), "data", state.path, "inventory", s.server.inventory, "version", version)
+	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "data", state.path, "inventory", s.server.inventory, "version", version)
 
 	srv.run(ctx, g)
 	g.Go(func() error { return conns.expiry.run(ctx) })

@@ -1,0 +1,63 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// neutronError is an answer without any handler, in the form that the API's have.
+func neutronError(status int, typ, message string, headers ...string) []byte {
+	type fault struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+		Detail  string `json:"detail"`
+	}
+	body, _ := json.Marshal(map[string]fault{"NeutronError": {Type: typ, Message: message}}) // strings alone
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", status, http.StatusText(status), len(body))
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	b.WriteString("Connection: close\r\n\r\n")
+	b.Write(body)
+	return b.Bytes()
+}
+
+// full is what a client is told for which there is no room.
+var full = neutronError(http.StatusServiceUnavailable, "ServiceUnavailable",
+	"The server has more connections than it can hold; try again later.", "Retry-After: 5")
+
+// types are those of the refusals that net/http answers by itself.
+var types = map[int]string{
+	http.StatusBadRequest:                  "HTTPBadRequest",
+	http.StatusRequestTimeout:              "HTTPRequestTimeout",
+	http.StatusExpectationFailed:           "HTTPExpectationFailed",
+	http.StatusRequestHeaderFieldsTooLarge: "HTTPRequestHeaderFieldsTooLarge",
+	http.StatusNotImplemented:              "HTTPNotImplemented",
+	http.StatusHTTPVersionNotSupported:     "HTTPVersionNotSupported",
+}
+
+// plainRefusal is how net/http ends the header of what it refuses before any
+// handler sees it (server.go, errorHeaders).
+var plainRefusal = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+
+// inJSON is a refusal of net/http in the form that the API's have; false if b is
+// something else.
+func inJSON(b []byte) (answer []byte, status int, ok bool) {
+	head, text, ok := bytes.Cut(b, plainRefusal)
+	line, found := bytes.CutPrefix(head, []byte("HTTP/1.1 "))
+	if !ok || !found || len(b) > 1024 || bytes.ContainsAny(line, "\r\n") || len(line) < 3 {
+		return nil, 0, false
+	}
+	status, err := strconv.Atoi(string(line[:3]))
+	typ := types[status]
+	if err != nil || typ == "" {
+		return nil, 0, false
+	}
+	message := strings.TrimPrefix(string(text), strconv.Itoa(status)+" ")
+	return neutronError(status, typ, "The request cannot be understood: "+strings.TrimSpace(message)+"."), status, true
+}
