@@ -38,12 +38,13 @@ type Status interface {
 	Gateway(id string) (status l2gw.Status, reason string)
 }
 
-// Networks tells which networks there are.
+// Networks tells which networks and ports there are.
 type Networks interface {
 	// Network fails with NotFound for a network that is not there, and with
 	// Unavailable while it is not known what is there.
 	Network(ctx context.Context, id string) (l2gw.Network, error)
-	Networks(ctx context.Context) ([]l2gw.Network, error)
+	// Directory fails with Unavailable while it is not known what is there.
+	Directory(ctx context.Context) (*l2gw.Directory, error)
 	// Inventory tells whether it is known what is there, and why it cannot be read if it cannot.
 	Inventory() l2gw.InventoryState
 }

@@ -31,6 +31,7 @@ type world struct {
 // controller stands for what the controller tells the API.
 type controller struct {
 	networks    map[string]l2gw.Network
+	directory   *l2gw.Directory // nil: made of networks
 	unavailable bool
 	inventory   l2gw.InventoryState
 	databases   []l2gw.DatabaseState
@@ -62,15 +63,18 @@ func (c *controller) Network(_ context.Context, id string) (l2gw.Network, error)
 	return n, nil
 }
 
-func (c *controller) Networks(context.Context) ([]l2gw.Network, error) {
+func (c *controller) Directory(context.Context) (*l2gw.Directory, error) {
 	if c.unavailable {
 		return nil, l2gw.ServiceUnavailable("The inventory", nil)
 	}
-	var all []l2gw.Network
-	for n := range maps.Values(c.networks) {
-		all = append(all, n)
+	if c.directory != nil {
+		return c.directory, nil
 	}
-	return all, nil
+	var all []l2gw.DirectoryNetwork
+	for n := range maps.Values(c.networks) {
+		all = append(all, l2gw.DirectoryNetwork{Network: n})
+	}
+	return l2gw.NewDirectory(all, nil), nil
 }
 
 func (c *controller) Inventory() l2gw.InventoryState { return c.inventory }

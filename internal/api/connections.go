@@ -110,7 +110,11 @@ func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.
 		return nil, err
 	}
 	for i := range all {
-		if _, err := s.Networks.Network(ctx, all[i].NetworkID); err != nil {
+		n, err := s.Networks.Network(ctx, all[i].NetworkID)
+		if err == nil {
+			err = n.Connectable()
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -16,7 +16,15 @@ func networks(s *server) resource[l2gw.Network] {
 		attributes: networkAttributes,
 		id:         func(n *l2gw.Network) string { return n.ID },
 		list: func(ctx context.Context, _ store.Query) ([]l2gw.Network, error) {
-			return s.Networks.Networks(ctx)
+			d, err := s.Networks.Directory(ctx)
+			if err != nil {
+				return nil, err
+			}
+			all := make([]l2gw.Network, d.NetworkCount())
+			for i := range all {
+				all[i] = *d.Network(i)
+			}
+			return all, nil
 		},
 		get: s.Networks.Network,
 	}

@@ -182,25 +182,27 @@ func (s *switches) Connection(id string) (l2gw.Status, string, []l2gw.BindingSta
 func (s *switches) Gateway(string) (l2gw.Status, string) { return l2gw.StatusActive, "" }
 
 func (s *switches) Network(ctx context.Context, id string) (l2gw.Network, error) {
-	all, err := s.Networks(ctx)
-	for _, n := range all {
-		if n.ID == id {
-			return n, nil
-		}
+	d, err := s.Directory(ctx)
+	if err != nil {
+		return l2gw.Network{}, err
 	}
-	if err == nil {
-		err = l2gw.NetworkNotFound(id)
+	if i, ok := d.FindNetwork(id); ok {
+		return *d.Network(i), nil
 	}
-	return l2gw.Network{}, err
+	return l2gw.Network{}, l2gw.NetworkNotFound(id)
 }
 
-func (s *switches) Networks(context.Context) ([]l2gw.Network, error) {
+func (s *switches) Directory(context.Context) (*l2gw.Directory, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
 		return nil, l2gw.ServiceUnavailable("The network inventory", nil)
 	}
-	return append([]l2gw.Network(nil), scriptNetworks...), nil
+	all := make([]l2gw.DirectoryNetwork, len(scriptNetworks))
+	for i, n := range scriptNetworks {
+		all[i].Network = n
+	}
+	return l2gw.NewDirectory(all, nil), nil
 }
 
 func (s *switches) Inventory() l2gw.InventoryState {

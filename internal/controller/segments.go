@@ -33,6 +33,9 @@ func (c *Controller) takeInventory(_ context.Context, u inventory.Update) {
 		s.inventoryError = nil
 		first := !s.inventoryRead
 		s.inventoryRead = s.inventoryRead || u.Complete
+		if u.Directory != nil {
+			s.directory = u.Directory
+		}
 		if u.Complete {
 			named := make(map[string]bool, len(u.Changed))
 			for _, ch := range u.Changed {

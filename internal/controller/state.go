@@ -18,8 +18,9 @@ type state struct {
 	// The keys of bindings by network id, device name, connection id and gateway id.
 	ofNetwork, ofDevice, ofConnection, ofGateway map[string]map[l2gw.BindingKey]bool
 
-	inventoryRead  bool  // a complete inventory has been told
-	inventoryError error // why it cannot be read now, or nil
+	inventoryRead  bool            // a complete inventory has been told
+	inventoryError error           // why it cannot be read now, or nil
+	directory      *l2gw.Directory // what clients see of it; nil if the source tells of segments only
 
 	networks  map[string]*network           // those that the inventory knows or that are bound
 	databases map[string]*database          // those that an agent reports or that hold rows of ours

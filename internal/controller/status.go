@@ -18,7 +18,7 @@ func (s *state) bindingStatus(b l2gw.Binding) (l2gw.Status, string) {
 		return l2gw.StatusError, fmt.Sprintf("device %s is in several databases (%s): rename one of the switches", k.Device, strings.Join(in, ", "))
 	}
 	if s.gone(b.NetworkID) {
-		return l2gw.StatusError, fmt.Sprintf("network %s is not in the inventory%s", b.NetworkID, s.heldNote(b.NetworkID))
+		return l2gw.StatusError, s.whyGone(b.NetworkID) + s.heldNote(b.NetworkID)
 	}
 	home := s.home(k)
 	if len(home) == 0 {
@@ -79,6 +79,16 @@ func (d *database) away() string {
 		why = ": " + why
 	}
 	return "database " + d.name + " " + since + why
+}
+
+// whyGone says why a network that is bound has no segment.
+func (s *state) whyGone(id string) string {
+	if s.directory != nil {
+		if i, ok := s.directory.FindNetwork(id); ok {
+			return s.directory.Network(i).Connectable().Error()
+		}
+	}
+	return "network " + id + " is not in the inventory"
 }
 
 // maxUnseen is how many databases a reason names.

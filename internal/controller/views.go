@@ -11,34 +11,45 @@ import (
 
 // Network returns what the inventory says of a network.
 // Errors: NotFound if a complete inventory lacks it, Unavailable while there is none.
-func (c *Controller) Network(_ context.Context, id string) (l2gw.Network, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if n := c.state.networks[id]; n != nil && n.base != nil {
-		return describe(n.base), nil
+func (c *Controller) Network(ctx context.Context, id string) (l2gw.Network, error) {
+	d, err := c.Directory(ctx)
+	if err != nil {
+		return l2gw.Network{}, err
 	}
-	if !c.state.inventoryRead {
-		return l2gw.Network{}, l2gw.ServiceUnavailable("the network inventory", c.state.inventoryError)
+	i, ok := d.FindNetwork(id)
+	if !ok {
+		return l2gw.Network{}, l2gw.NetworkNotFound(id)
 	}
-	return l2gw.Network{}, l2gw.NetworkNotFound(id)
+	return *d.Network(i), nil
 }
 
-// Networks returns all networks of the inventory, by name and id.
+// Directory returns what the inventory lets clients look up.
 // Errors: Unavailable while there is no inventory.
-func (c *Controller) Networks(context.Context) ([]l2gw.Network, error) {
+func (c *Controller) Directory(context.Context) (*l2gw.Directory, error) {
+	c.mu.RLock()
+	d, known, cause := c.state.directory, c.state.inventoryRead, c.state.inventoryError
+	c.mu.RUnlock()
+	switch {
+	case !known:
+		return nil, l2gw.ServiceUnavailable("the network inventory", cause)
+	case d == nil:
+		return c.describeSegments(), nil
+	}
+	return d, nil
+}
+
+// describeSegments stands in for the directory of a source that gives none: it
+// has the networks, and of them what gateways need.
+func (c *Controller) describeSegments() *l2gw.Directory {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if !c.state.inventoryRead {
-		return nil, l2gw.ServiceUnavailable("the network inventory", c.state.inventoryError)
-	}
-	all := make([]l2gw.Network, 0, len(c.state.networks))
+	all := make([]l2gw.DirectoryNetwork, 0, len(c.state.networks))
 	for _, n := range c.state.networks {
-		if n.base != nil {
-			all = append(all, describe(n.base))
+		if s := n.base; s != nil {
+			all = append(all, l2gw.DirectoryNetwork{Network: l2gw.Network{ID: s.NetworkID, Name: s.Name, VNI: s.VNI, MTU: s.MTU, Shared: true}})
 		}
 	}
-	slices.SortFunc(all, func(a, b l2gw.Network) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
-	return all, nil
+	return l2gw.NewDirectory(all, nil)
 }
 
 // Inventory tells whether the inventory is known and can be read.
@@ -55,10 +66,6 @@ func (c *Controller) Inventory() l2gw.InventoryState {
 		}
 	}
 	return s
-}
-
-func describe(s *l2gw.Segment) l2gw.Network {
-	return l2gw.Network{ID: s.NetworkID, Name: s.Name, VNI: s.VNI, MTU: s.MTU}
 }
 
 // MACs returns the MACs that the switch with this name learned on networks that

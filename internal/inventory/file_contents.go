@@ -11,15 +11,14 @@ import (
 
 // contents is what one reading of a file says.
 type contents struct {
-	networks []*network // in the order of the file
+	networks []*network            // in the order of the file
+	vteps    map[netip.Addr]string // to the host's name
 }
 
 // network is a network of the file with its ports.
 type network struct {
-	id, name string
-	vni      l2gw.VNI
-	mtu      int
-	line     int
+	l2gw.Network
+	line int
 
 	hosts []fileHost
 	index map[l2gw.MAC]int // into hosts
@@ -30,7 +29,8 @@ type network struct {
 // have it; what is here is then the later one.
 type fileHost struct {
 	l2gw.Host
-	on       string // name of its host
+	on       string            // name of its host
+	details  *l2gw.PortDetails // nil: there are none
 	line     int
 	migrates bool
 }
@@ -39,7 +39,7 @@ type fileHost struct {
 // or nil. It returns old itself if nothing differs. The delta is nil without old.
 func (n *network) segment(old *l2gw.Segment) (*l2gw.Segment, *Delta) {
 	seg := &l2gw.Segment{
-		NetworkID: n.id, Name: n.name, VNI: n.vni, MTU: n.mtu,
+		NetworkID: n.ID, Name: n.Name, VNI: n.VNI, MTU: n.MTU,
 		VTEPs: slices.SortedFunc(maps.Keys(n.vteps), netip.Addr.Compare),
 	}
 	if old == nil {
@@ -98,11 +98,16 @@ func (c *contents) update(have map[string]*l2gw.Segment) (Update, map[string]*l2
 	var (
 		u    = Update{Complete: have == nil}
 		next = make(map[string]*l2gw.Segment, len(c.networks))
+		all  = make([]l2gw.DirectoryNetwork, len(c.networks))
 	)
-	for _, n := range c.networks {
-		old := have[n.id]
+	for i, n := range c.networks {
+		old := have[n.ID]
 		seg, delta := n.segment(old)
-		next[n.id] = seg
+		all[i] = l2gw.DirectoryNetwork{Network: n.Network, Hosts: seg.Hosts, Ports: n.details()}
+		if n.VNI == 0 {
+			continue // no gateway can be connected to it
+		}
+		next[n.ID] = seg
 		if seg != old {
 			u.Changed = append(u.Changed, Change{seg, delta})
 		}
@@ -114,5 +119,20 @@ func (c *contents) update(have map[string]*l2gw.Segment) (Update, map[string]*l2
 	}
 	slices.SortFunc(u.Changed, func(a, b Change) int { return cmp.Compare(a.Segment.NetworkID, b.Segment.NetworkID) })
 	slices.Sort(u.Removed)
+	u.Directory = l2gw.NewDirectory(all, c.vteps)
 	return u, next
+}
+
+// details are what the file says of the network's ports beyond their place.
+func (n *network) details() map[l2gw.MAC]*l2gw.PortDetails {
+	var all map[l2gw.MAC]*l2gw.PortDetails
+	for i := range n.hosts {
+		if h := &n.hosts[i]; h.details != nil {
+			if all == nil {
+				all = map[l2gw.MAC]*l2gw.PortDetails{}
+			}
+			all[h.MAC] = h.details
+		}
+	}
+	return all
 }

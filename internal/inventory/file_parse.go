@@ -19,16 +19,16 @@ import (
 	"l2gw"
 )
 
-const (
-	maxName = 255   // characters; Neutron's limit for names
-	minMTU  = 68    // bytes; RFC 791 §3.2
-	maxMTU  = 65535 // bytes; an IPv4 packet's longest
-)
+// maxName is the longest name or description, in characters, as with Neutron.
+const maxName = 255
 
 // parse reads the text of an inventory file. The error is a *FileError with path
 // in it that names as many problems as it can find.
 func parse(path string, text []byte) (*contents, error) {
-	p := parser{hosts: map[string]fileVTEP{}, vteps: map[netip.Addr]string{}, networks: map[string]*network{}, vnis: map[l2gw.VNI]*network{}}
+	p := parser{
+		contents: contents{vteps: map[netip.Addr]string{}},
+		hosts:    map[string]fileVTEP{}, networks: map[string]*network{}, vnis: map[l2gw.VNI]*network{}, portIDs: map[string]int{}, texts: map[string]string{},
+	}
 	p.file(text)
 	if len(p.problems) > 0 {
 		slices.SortStableFunc(p.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
@@ -46,7 +46,8 @@ type parser struct {
 	networks map[string]*network // by id, and by name
 	vnis     map[l2gw.VNI]*network
 	hosts    map[string]fileVTEP
-	vteps    map[netip.Addr]string // to the host's name
+	portIDs  map[string]int    // to the line
+	texts    map[string]string // each text that many ports have, such as an owner, is kept once
 }
 
 type fileVTEP struct {
@@ -133,63 +134,6 @@ func (p *parser) syntax(err error) {
 	p.bad(line, "not valid YAML: %s", text)
 }
 
-func (p *parser) network(n *yaml.Node) {
-	var f [4]*yaml.Node
-	if !p.mapping(n, "a network", f[:], "id", "name", "vni", "mtu") {
-		return
-	}
-	id, name, vni, mtu := f[0], f[1], f[2], f[3]
-	net := &network{line: n.Line, index: map[l2gw.MAC]int{}, vteps: map[netip.Addr]struct{}{}}
-	if name != nil {
-		net.name, _ = p.name(name, "the network's name")
-	}
-	switch {
-	case id != nil:
-		if s, ok := p.text(id, "the network's id"); ok {
-			u, err := uuid.Parse(s)
-			if err != nil || len(s) != 36 {
-				p.bad(id.Line, "the network's id %q is not a UUID: it must look like 6ba7b810-9dad-11d1-80b4-00c04fd430c8; or leave it out, and it is derived from the name", s)
-			} else {
-				net.id = u.String()
-			}
-		}
-	case net.name != "":
-		net.id = l2gw.NetworkIDFromName(net.name)
-	case name == nil:
-		p.bad(n.Line, "a network has neither name nor id: it needs one of them")
-	}
-	if vni == nil {
-		p.bad(n.Line, "the network %q has no vni: it must be a number from 1 to %d", cmp.Or(net.name, net.id), l2gw.MaxVNI)
-	} else if v, ok := p.number(vni, "vni", 1, int(l2gw.MaxVNI)); ok {
-		net.vni = l2gw.VNI(v)
-		if other := p.vnis[net.vni]; other != nil {
-			p.bad(vni.Line, "vni %d is that of the network in line %d already: each network needs its own", v, other.line)
-		} else {
-			p.vnis[net.vni] = net
-		}
-	}
-	if mtu != nil {
-		net.mtu, _ = p.number(mtu, "mtu", minMTU, maxMTU)
-	}
-	// Registered even with problems, so that its ports are not blamed for them.
-	keys := []string{net.id, net.name}
-	if net.id == net.name {
-		keys = keys[:1]
-	}
-	for i, key := range keys {
-		if key == "" {
-			continue
-		}
-		if other := p.networks[key]; other != nil {
-			p.bad(n.Line, "the network's %s %q is that of the network in line %d already: it must be its own",
-				[]string{"id", "name"}[i], key, other.line)
-			continue
-		}
-		p.networks[key] = net
-	}
-	p.contents.networks = append(p.contents.networks, net)
-}
-
 func (p *parser) host(n *yaml.Node) {
 	var f [2]*yaml.Node
 	if !p.mapping(n, "a host", f[:], "name", "vtep") {
@@ -230,38 +174,6 @@ func (p *parser) vtep(n *yaml.Node, host string) netip.Addr {
 		p.vteps[vtep] = host
 	}
 	return vtep
-}
-
-func (p *parser) port(n *yaml.Node) {
-	var f [4]*yaml.Node
-	if !p.mapping(n, "a port", f[:], "network", "host", "mac", "ips") || !p.need(n, "a port", f[:], "network", "host", "mac") {
-		return
-	}
-	h := fileHost{line: n.Line}
-	net, okNet := lookup(p, f[0], "network", p.networks, "networks, by name or id")
-	host, okHost := lookup(p, f[1], "host", p.hosts, "hosts, by name")
-	mac, okMAC := p.mac(f[2])
-	h.IPs = p.ips(f[3])
-	if !okNet || !okHost || !okMAC {
-		return
-	}
-	h.MAC, h.VTEP, h.on = mac, host.vtep, f[1].Value
-	net.vteps[h.VTEP] = struct{}{}
-	i, again := net.index[mac]
-	if !again {
-		net.index[mac] = len(net.hosts)
-		net.hosts = append(net.hosts, h)
-		return
-	}
-	switch was := net.hosts[i]; {
-	case was.on == h.on:
-		p.bad(n.Line, "mac %s stands in line %d already, on the same host: it must be there once", mac, was.line)
-	case was.migrates:
-		p.bad(n.Line, "mac %s is on a third host, %q: it may be on two while it migrates", mac, h.on)
-	default:
-		h.migrates = true
-		net.hosts[i] = h
-	}
 }
 
 func (p *parser) mac(n *yaml.Node) (l2gw.MAC, bool) {
@@ -377,6 +289,58 @@ func (p *parser) name(n *yaml.Node, what string) (string, bool) {
 		return s, true
 	}
 	return "", false
+}
+
+// description is text that may be empty.
+func (p *parser) description(n *yaml.Node) string {
+	if n == nil || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && n.Value == "" {
+		return ""
+	}
+	s, _ := p.name(n, "description")
+	return s
+}
+
+// optional is text that is kept once, however many have it.
+func (p *parser) optional(n *yaml.Node, what string) string {
+	if n == nil {
+		return ""
+	}
+	s, _ := p.name(n, what)
+	if kept, ok := p.texts[s]; ok {
+		return kept
+	}
+	p.texts[s] = s
+	return s
+}
+
+func (p *parser) uuid(n *yaml.Node, what, otherwise string) (string, bool) {
+	s, ok := p.text(n, what)
+	if !ok {
+		return "", false
+	}
+	u, err := uuid.Parse(s)
+	if err != nil || len(s) != 36 {
+		p.bad(n.Line, "%s %q is not a UUID: it must look like 6ba7b810-9dad-11d1-80b4-00c04fd430c8; or leave it out, and it is derived from %s", what, s, otherwise)
+		return "", false
+	}
+	return u.String(), true
+}
+
+func (p *parser) oneOf(n *yaml.Node, what string, known ...string) (string, bool) {
+	s, ok := p.text(n, what)
+	if ok && !slices.Contains(known, s) {
+		p.bad(n.Line, "%s %q is unknown: it must be one of %s", what, s, strings.Join(known, ", "))
+		ok = false
+	}
+	return s, ok
+}
+
+func (p *parser) boolean(n *yaml.Node, what string) bool {
+	var v bool
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" || n.Decode(&v) != nil {
+		p.bad(n.Line, "%s is %s: it must be true or false", what, describe(n))
+	}
+	return v
 }
 
 func (p *parser) number(n *yaml.Node, what string, low, high int) (int, bool) {

@@ -100,8 +100,8 @@ func TestEachMistakeIsNamed(t *testing.T) {
 		{"vni: 5002", "vni: 1.5", `f:3: vni is the number 1.5: it must be a number from 1 to 16777215`},
 		{"vni: 5002", "vni: 99999999999999999999", `f:3: vni is the number 99999999999999999999: it must be a number from 1 to 16777215`},
 		{"vni: 5002", "vni: 5001", `f:3: vni 5001 is that of the network in line 2 already: each network needs its own`},
-		{", vni: 5002", "", `f:3: the network "net-b" has no vni: it must be a number from 1 to 16777215`},
-		{"vni: 5002", "vin: 5002, vni: 5002", `f:3: a network has the unknown key "vin": known are id, name, vni, mtu`},
+		{", vni: 5002", "", `f:3: the network "net-b" has no vni: it must be a number from 1 to 16777215; or give it segments`},
+		{"vni: 5002", "vin: 5002, vni: 5002", `f:3: a network has the unknown key "vin": known are id, name, vni, mtu, description, project_id, shared, segments`},
 		{"vni: 5002", "vni: 5002, vni: 5002", `f:3: a network has the key vni twice: it must be there once`},
 		{"mtu: 1450", "mtu: 20", `f:2: mtu 20 is out of range: it must be a number from 68 to 65535`},
 		{"name: net-b", "name: net-a", `f:3: the network's name "net-a" is that of the network in line 2 already: it must be its own`},
@@ -139,7 +139,7 @@ func TestEachMistakeIsNamed(t *testing.T) {
 		{"FA-16-3E-00-00-02\n", "FA-16-3E-00-00-02\n---\nports: []\n", `f:12: a second YAML document begins here: there must be one`},
 		{"{name: net-b", "{name: net-b]", `f:3: not valid YAML: did not find expected ',' or '}', in what begins in this line`},
 		{"    host: compute-2", "   host: compute-2", `f:8: not valid YAML: did not find expected '-' indicator, in what begins in this line`},
-		{"- {name: net-b, vni: 5002}", "- net-b", `f:3: a network is the text "net-b": it must be a mapping with the keys id, name, vni, mtu`},
+		{"- {name: net-b, vni: 5002}", "- net-b", `f:3: a network is the text "net-b": it must be a mapping with the keys id, name, vni, mtu, description, project_id, shared, segments`},
 	} {
 		t.Run(row.new, func(t *testing.T) {
 			text := strings.Replace(sample, row.old, row.new, 1)

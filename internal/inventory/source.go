@@ -47,6 +47,9 @@ type Update struct {
 	Changed []Change
 	// Removed are the ids of the networks that are gone, sorted.
 	Removed []string
+	// Directory is what clients see of all this, which may be another even if no
+	// segment is: a network that no gateway can be connected to has none. nil: as it was.
+	Directory *l2gw.Directory
 }
 
 // Change is a network that is new or different.
