@@ -125,8 +125,8 @@ func (w *written) take(n *yaml.Node) error {
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
 		return errors.New(`it has no expression; write "" or @ to allow everybody, ! in quotes to allow nobody`)
 	case n.Kind == yaml.ScalarNode && n.Style&yaml.TaggedStyle != 0:
-		// An unquoted ! is a tag to YAML, and the text after it is empty: to take
-		// this for an empty text would allow everybody.
+		// What begins with ! is a tag to YAML, and the text after it may be empty: to
+		// take this for an empty text would allow everybody.
 		return errors.New(`it begins with a YAML tag; put it into quotes: "!"`)
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
 		w.text = n.Value
