@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"net/http"
 
 	"l2gw"
 	"l2gw/internal/store"
@@ -21,8 +22,35 @@ type connectionView struct {
 func connections(s *server) resource[connectionView] {
 	return resource[connectionView]{
 		name: "l2_gateway_connection", collection: "l2_gateway_connections", path: "l2-gateway-connections",
+		title: "L2 gateway connection", doc: "Connections: each joins a network and a gateway.",
 		attributes: connectionAttributes,
-		id:         func(c *connectionView) string { return c.ID },
+		faults: map[string][]fault{
+			"show": {connectionMissing},
+			"create": {
+				vlanWrong, gatewayMissing, portTaken, overQuota,
+				{http.StatusNotFound, "NetworkNotFound", "There is no such network, or the caller may not use it."},
+				{http.StatusNotFound, "VxlanSegmentationIDNotFound", "The network has no VXLAN segment."},
+				{http.StatusConflict, "MultipleVxlanSegmentsFound", "The network has several VXLAN segments."},
+				{http.StatusConflict, "L2GatewayConnectionExists", "The network is connected to the gateway already."},
+			},
+			"update": {connectionMissing},
+			"delete": {connectionMissing},
+		},
+		sample: func() connectionView {
+			vlan := l2gw.VLAN(100)
+			return connectionView{
+				Connection: l2gw.Connection{
+					ID: exampleConnection, ProjectID: exampleProject, GatewayID: exampleGateway, NetworkID: exampleNetwork, VLAN: &vlan,
+					CreatedAt: exampleTime, UpdatedAt: exampleTime,
+				},
+				status: l2gw.StatusActive,
+				bindings: []l2gw.BindingStatus{{
+					Binding: l2gw.Binding{BindingKey: l2gw.BindingKey{Device: "sw1", Interface: "eth1", VLAN: vlan}}, Status: l2gw.StatusActive,
+				}},
+			}
+		},
+		sampleCreate: object{{"l2_gateway_id", exampleGateway}, {"network_id", exampleNetwork}, {"segmentation_id", "100"}},
+		id:           func(c *connectionView) string { return c.ID },
 		list: func(ctx context.Context, q store.Query) ([]connectionView, error) {
 			all, err := s.Store.Connections(ctx, q)
 			if err != nil {
@@ -106,103 +134,148 @@ func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.
 			return nil, err
 		}
 	}
-	if err := s.checkVLANs(ctx, all); err != nil {
+	gateways, err := s.connectedGateways(ctx, all)
+	if err != nil {
 		return nil, err
 	}
-	for i := range all {
-		n, err := s.Networks.Network(ctx, all[i].NetworkID)
-		if err == nil {
-			err = n.Connectable()
+	for _, c := range all {
+		if g := gateways[c.GatewayID]; g != nil {
+			err = l2gw.CheckConnection(g, c.VLAN)
+		} else if c.VLAN == nil {
+			err = l2gw.SegmentationIDMissing()
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
+	for i := range all {
+		if err := s.checkNetwork(ctx, all[i].NetworkID); err != nil {
+			return nil, err
+		}
+	}
+	for i := range all {
+		if gateways[all[i].GatewayID] == nil {
+			return nil, l2gw.GatewayNotFound(all[i].GatewayID)
+		}
+	}
 	return s.Store.CreateConnections(ctx, all)
 }
 
-// checkVLANs reports a VLAN that is given on both sides or on neither. A gateway
-// that does not exist gives none; that it does not exist is told later, if at all.
-// Each gateway is read once: thousands of connections may be of one with thousands of ports.
-func (s *server) checkVLANs(ctx context.Context, all []l2gw.Connection) error {
-	gateways := map[string]*l2gw.Gateway{} // nil: it does not exist
+// connectedGateways are the gateways of new connections. One that the caller may
+// not see is missing, like one that does not exist: nobody connects to what is not
+// shown to him, nor learns that it is there. Each is read once: thousands of
+// connections may be of one with thousands of ports.
+func (s *server) connectedGateways(ctx context.Context, all []l2gw.Connection) (map[string]*l2gw.Gateway, error) {
+	gateways := map[string]*l2gw.Gateway{}
 	for _, c := range all {
-		g, read := gateways[c.GatewayID]
-		if !read {
-			stored, err := s.Store.Gateway(ctx, c.GatewayID)
-			switch {
-			case err == nil:
-				g = &stored
-			case l2gw.ErrorCode(err) != l2gw.NotFound:
-				return err
-			}
-			gateways[c.GatewayID] = g
+		if _, read := gateways[c.GatewayID]; read {
+			continue
 		}
+		gateways[c.GatewayID] = nil
+		g, err := s.Store.Gateway(ctx, c.GatewayID)
 		switch {
-		case g != nil:
-			if err := l2gw.CheckConnection(g, c.VLAN); err != nil {
-				return err
-			}
-		case c.VLAN == nil:
-			return l2gw.SegmentationIDMissing()
+		case l2gw.ErrorCode(err) == l2gw.NotFound:
+		case err != nil:
+			return nil, err
+		case s.allows(ctx, "get_l2_gateway", gatewayAttributes.target(&gatewayView{Gateway: g})):
+			gateways[c.GatewayID] = &g
 		}
 	}
-	return nil
+	return gateways, nil
+}
+
+// checkNetwork reports a network that cannot be connected, or that the caller may
+// not see, which is as if it did not exist.
+func (s *server) checkNetwork(ctx context.Context, id string) error {
+	n, err := s.Networks.Network(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !s.allows(ctx, "get_network", networkAttributes.target(&n)) {
+		return l2gw.NetworkNotFound(id)
+	}
+	return n.Connectable()
 }
 
 var connectionAttributes = table[connectionView]{
 	{
-		name: "id", stored: true, show: func(c *connectionView) any { return c.ID },
+		name: "id", doc: "The id that the server gave it.", schema: idSchema,
+		stored: true, show: func(c *connectionView) any { return c.ID },
 		compare: func(a, b *connectionView) int { return cmp.Compare(a.ID, b.ID) },
 	},
 	{
-		name: "network_id", stored: true, post: true, required: true, accept: acceptText,
+		name: "network_id", doc: "The network that is connected.", schema: kind("string"),
+		stored: true, post: true, required: true, accept: acceptText,
 		show:    func(c *connectionView) any { return c.NetworkID },
 		compare: func(a, b *connectionView) int { return cmp.Compare(a.NetworkID, b.NetworkID) },
 	},
 	{
-		name: "l2_gateway_id", stored: true, post: true, accept: acceptText,
+		name: "l2_gateway_id", doc: "The gateway that it is connected to.", schema: kind("string"),
+		stored: true, post: true, accept: acceptText,
 		show:    func(c *connectionView) any { return c.GatewayID },
 		compare: func(a, b *connectionView) int { return cmp.Compare(a.GatewayID, b.GatewayID) },
 	},
 	{
-		name: "tenant_id", stored: true, post: true, accept: acceptText,
+		name: "tenant_id", doc: tenantDoc, schema: kind("string"), given: nameSchema,
+		stored: true, post: true, accept: acceptText,
 		show:    func(c *connectionView) any { return c.ProjectID },
 		compare: func(a, b *connectionView) int { return cmp.Compare(a.ProjectID, b.ProjectID) },
 	},
 	{
-		name: "segmentation_id", stored: true, post: true, accept: acceptSegmentationID,
+		name: "segmentation_id", doc: "The VLAN, 0 to 4094 (0: untagged), on all interfaces of the gateway that have none of their own; needed just if there are some. The answer to a POST has the text that was given, others an integer, or an empty text for none.",
+		schema: either(between(0, 4094), kind("string")), given: kind("string"), fallback: "",
+		stored: true, post: true, accept: acceptSegmentationID,
 		show:    showSegmentationID,
 		compare: func(a, b *connectionView) int { return cmp.Compare(vlanOrder(a.VLAN), vlanOrder(b.VLAN)) },
 	},
 	{
-		name: "project_id", stored: true, post: true, accept: acceptText,
+		name: "project_id", doc: projectDoc, schema: kind("string"), given: nameSchema,
+		stored: true, post: true, accept: acceptText,
 		show:    func(c *connectionView) any { return c.ProjectID },
 		compare: func(a, b *connectionView) int { return cmp.Compare(a.ProjectID, b.ProjectID) },
 	},
 	{
-		name: "description", stored: true, post: true, accept: acceptText,
+		name: "description", doc: "Any text.", schema: nameSchema, fallback: "",
+		stored: true, post: true, accept: acceptText,
 		show: func(c *connectionView) any { return c.Description },
 	},
 	{
-		name: "status", show: func(c *connectionView) any { return string(c.status) },
+		name: "status", doc: statusDoc, schema: statusSchema,
+		show:    func(c *connectionView) any { return string(c.status) },
 		compare: func(a, b *connectionView) int { return cmp.Compare(a.status, b.status) },
 	},
-	{name: "status_reason", show: func(c *connectionView) any { return c.reason }},
 	{
-		name: "bindings", show: func(c *connectionView) any { return showBindings(c.bindings) },
+		name: "status_reason", doc: reasonDoc, schema: kind("string"),
+		show: func(c *connectionView) any { return c.reason },
+	},
+	{
+		name: "bindings", doc: "What it becomes on switches: one for each device, interface and VLAN.", schema: bindingSchema,
+		show:    func(c *connectionView) any { return showBindings(c.bindings) },
 		matches: func(c *connectionView) []string { return bindingDevices(c.bindings) },
 	},
 	{
-		name: "created_at", stored: true, show: func(c *connectionView) any { return timestamp(c.CreatedAt) },
+		name: "created_at", doc: createdDoc, schema: moment,
+		stored: true, show: func(c *connectionView) any { return timestamp(c.CreatedAt) },
 		compare: func(a, b *connectionView) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	},
 	{
-		name: "updated_at", stored: true, show: func(c *connectionView) any { return timestamp(c.UpdatedAt) },
+		name: "updated_at", doc: updatedDoc, schema: moment,
+		stored: true, show: func(c *connectionView) any { return timestamp(c.UpdatedAt) },
 		compare: func(a, b *connectionView) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
 	},
-	{name: "revision_number", stored: true, show: func(c *connectionView) any { return c.Revision }},
+	{
+		name: "revision_number", doc: revisionDoc, schema: revisionSchema,
+		stored: true, show: func(c *connectionView) any { return c.Revision },
+	},
 }
+
+var bindingSchema = listOf(record(
+	field{"device_name", kind("string"), "The switch."},
+	field{"interface_name", kind("string"), "The port."},
+	field{"segmentation_id", between(0, int(l2gw.MaxVLAN)), "The VLAN; 0: untagged."},
+	field{"status", statusSchema, "How far it has become true."},
+	field{"status_reason", kind("string"), reasonDoc},
+))
 
 // segmentationID is a connection's VLAN id as it was given and as it was understood.
 type segmentationID struct {

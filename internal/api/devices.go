@@ -27,8 +27,24 @@ type deviceView struct {
 func devices(s *server) resource[deviceView] {
 	return resource[deviceView]{
 		name: "l2_gateway_device", collection: "l2_gateway_devices", path: "l2-gateway-devices",
+		title: "L2 gateway device", doc: "Switches that were seen, and what each holds.",
 		attributes: deviceAttributes,
-		id:         func(d *deviceView) string { return d.Name },
+		faults: map[string][]fault{
+			"show":   {deviceMissing},
+			"update": commandFaults,
+		},
+		sample: func() deviceView {
+			db := l2gw.DatabaseState{
+				Name: "ovsdb1", Agent: "host1", Connected: true, InSync: true, SyncedAt: exampleTime, Schema: "1.7.0",
+				Rows: map[string]int{"Logical_Switch": 1}, Writer: true, Lock: l2gw.LockingHeld,
+			}
+			return deviceView{database: db, status: l2gw.StatusActive, DeviceState: l2gw.DeviceState{
+				Name: "sw1", TunnelIPs: []netip.Addr{netip.MustParseAddr("192.0.2.101")},
+				Ports: []l2gw.PortState{{Name: "eth1", Bindings: []l2gw.PortBinding{{VLAN: 100, LogicalSwitch: exampleNetwork, Ours: true}}}},
+			}}
+		},
+		sampleUpdate: object{{"mode", modePaused}},
+		id:           func(d *deviceView) string { return d.Name },
 		list: func(context.Context, store.Query) ([]deviceView, error) {
 			return viewDevices(s.Devices.Databases()), nil
 		},
@@ -96,44 +112,104 @@ func deviceStatus(d *deviceView, seenIn []string) (l2gw.Status, string) {
 
 var deviceAttributes = table[deviceView]{
 	{
-		name: "name", show: func(d *deviceView) any { return d.Name },
+		name: "name", doc: "What the switch calls itself; empty for a database that never showed a switch.", schema: kind("string"),
+		show:    func(d *deviceView) any { return d.Name },
 		compare: func(a, b *deviceView) int { return cmp.Compare(a.Name, b.Name) },
 	},
 	{
-		name: "database", show: func(d *deviceView) any { return d.database.Name },
+		name: "database", doc: "The OVSDB database that the switch is in.", schema: kind("string"),
+		show:    func(d *deviceView) any { return d.database.Name },
 		compare: func(a, b *deviceView) int { return cmp.Compare(a.database.Name, b.database.Name) },
 	},
-	{name: "agent", show: func(d *deviceView) any { return d.database.Agent }},
-	{name: "description", show: func(d *deviceView) any { return d.Description }},
 	{
-		name: "status", show: func(d *deviceView) any { return string(d.status) },
+		name: "agent", doc: "The host of the agent that reports the database.", schema: kind("string"),
+		show: func(d *deviceView) any { return d.database.Agent },
+	},
+	{
+		name: "description", doc: "What the switch says of itself.", schema: kind("string"),
+		show: func(d *deviceView) any { return d.Description },
+	},
+	{
+		name: "status", doc: "How it is: ACTIVE, BUILD not yet in sync, DEGRADED works in part or nothing is written to it, DOWN not connected or a fault is reported, ERROR it cannot be used.",
+		schema:  statusSchema,
+		show:    func(d *deviceView) any { return string(d.status) },
 		compare: func(a, b *deviceView) int { return cmp.Compare(a.status, b.status) },
 	},
-	{name: "status_reason", show: func(d *deviceView) any { return d.reason }},
-	{name: "connected", show: func(d *deviceView) any { return d.database.Connected }},
-	{name: "in_sync", show: func(d *deviceView) any { return d.database.InSync }},
-	{name: "last_sync_at", show: func(d *deviceView) any { return timestamp(d.database.SyncedAt) }},
-	{name: "tunnel_ips", show: func(d *deviceView) any { return addresses(d.TunnelIPs) }},
-	{name: "management_ips", show: func(d *deviceView) any { return texts(d.ManagementIPs) }},
-	{name: "faults", show: func(d *deviceView) any { return texts(d.Faults) }},
-	{name: "schema_version", show: func(d *deviceView) any { return d.database.Schema }},
-	{name: "losses", show: func(d *deviceView) any { return texts(d.database.Losses) }},
 	{
-		name: "ports", show: func(d *deviceView) any { return showPorts(d.Ports) },
+		name: "status_reason", doc: reasonDoc, schema: kind("string"),
+		show: func(d *deviceView) any { return d.reason },
+	},
+	{
+		name: "connected", doc: "Whether the agent is connected to the database.", schema: kind("boolean"),
+		show: func(d *deviceView) any { return d.database.Connected },
+	},
+	{
+		name: "in_sync", doc: "Whether it holds what it should.", schema: kind("boolean"),
+		show: func(d *deviceView) any { return d.database.InSync },
+	},
+	{
+		name: "last_sync_at", doc: "When it was last in sync (UTC).", schema: moment,
+		show: func(d *deviceView) any { return timestamp(d.database.SyncedAt) },
+	},
+	{
+		name: "tunnel_ips", doc: "Where the switch ends its tunnels.", schema: listOf(kind("string")),
+		show: func(d *deviceView) any { return addresses(d.TunnelIPs) },
+	},
+	{
+		name: "management_ips", doc: "Where the switch is managed.", schema: listOf(kind("string")),
+		show: func(d *deviceView) any { return texts(d.ManagementIPs) },
+	},
+	{
+		name: "faults", doc: "What the switch reports of itself.", schema: listOf(kind("string")),
+		show: func(d *deviceView) any { return texts(d.Faults) },
+	},
+	{
+		name: "schema_version", doc: "The version of its hardware_vtep schema.", schema: kind("string"),
+		show: func(d *deviceView) any { return d.database.Schema },
+	},
+	{
+		name: "losses", doc: "What the switch cannot do, in words.", schema: listOf(kind("string")),
+		show: func(d *deviceView) any { return texts(d.database.Losses) },
+	},
+	{
+		name: "ports", doc: "Its ports and the VLANs bound there. A filter looks for their names.", schema: portSchema,
+		show:    func(d *deviceView) any { return showPorts(d.Ports) },
 		matches: func(d *deviceView) []string { return portNames(d.Ports) },
 	},
-	{name: "rows", show: func(d *deviceView) any { return counts(d.database.Rows) }},
-	{name: "writer", show: func(d *deviceView) any { return d.database.Writer }},
-	{name: "lock", show: func(d *deviceView) any { return string(d.database.Lock) }},
 	{
-		name: "mode", put: true, accept: acceptMode,
+		name: "rows", doc: "How many rows there are in each table of its database.", schema: mapOf(between(0, 1<<31-1)),
+		show: func(d *deviceView) any { return counts(d.database.Rows) },
+	},
+	{
+		name: "writer", doc: "Whether the agent may write to the database at this moment.", schema: kind("boolean"),
+		show: func(d *deviceView) any { return d.database.Writer },
+	},
+	{
+		name: "lock", doc: "How the agent stands to the lock of the database: held, waiting (another session has it), stolen (another session took it), unsupported (the switch has no locks), or empty.",
+		schema: oneOf("", "waiting", "held", "stolen", "unsupported"),
+		show:   func(d *deviceView) any { return string(d.database.Lock) },
+	},
+	{
+		name: "mode", doc: "What may be done to the database: run, observe (compare, write nothing) or paused (leave it alone).",
+		schema: oneOf(modeRun, modeObserve, modePaused),
+		put:    true, accept: acceptMode,
 		show: func(d *deviceView) any { return modeName(d.database.Mode) },
 	},
 	{
-		name: "held", show: func(d *deviceView) any { return showHeld(d.database.Held) },
+		name: "held", doc: "Removals that wait for an operator, or for a second look. A filter looks for their networks.", schema: heldSchema,
+		show:    func(d *deviceView) any { return showHeld(d.database.Held) },
 		matches: func(d *deviceView) []string { return heldNetworks(d.database.Held) },
 	},
 }
+
+var heldSchema = listOf(record(
+	field{"network_id", kind("string"), "The network whose rows would go; empty: of the whole database."},
+	field{"rows", between(0, 1<<31-1), "How many rows would go."},
+	field{"total", between(0, 1<<31-1), "How many rows there are."},
+	field{"reason", kind("string"), "Why they are held."},
+	field{"since", moment, "Since when (UTC)."},
+	field{"confirms", kind("boolean"), "Whether a second complete look at the inventory is enough; otherwise only an operator releases them."},
+))
 
 func showHeld(held []l2gw.HeldRemoval) []object {
 	out := make([]object, len(held))
@@ -169,6 +245,17 @@ func heldReason(held []l2gw.HeldRemoval) string {
 	}
 	return fmt.Sprintf("the removal of %d rows is held: %s", rows, first)
 }
+
+var portSchema = listOf(record(
+	field{"name", kind("string"), "What the switch calls the port."},
+	field{"description", kind("string"), "What the switch says of it."},
+	field{"faults", listOf(kind("string")), "What the switch reports of it."},
+	field{"bindings", listOf(record(
+		field{"segmentation_id", between(0, int(l2gw.MaxVLAN)), "The VLAN; 0: untagged."},
+		field{"logical_switch", kind("string"), "What it is bound to: the name of a Logical_Switch, a network's id if it is ours."},
+		field{"ours", kind("boolean"), "Whether we bound it."},
+	)), "The VLANs bound there."},
+))
 
 func showPorts(ports []l2gw.PortState) []object {
 	out := make([]object, len(ports))
@@ -271,23 +358,33 @@ func macID(m *l2gw.MACEntry) string {
 
 var macAttributes = table[l2gw.MACEntry]{
 	{
-		name: "mac_address", show: func(m *l2gw.MACEntry) any { return m.MAC.String() },
+		name: "mac_address", doc: "The MAC address.", schema: kind("string"),
+		show:    func(m *l2gw.MACEntry) any { return m.MAC.String() },
 		compare: func(a, b *l2gw.MACEntry) int { return slices.Compare(a.MAC[:], b.MAC[:]) },
 	},
 	{
-		name: "network_id", show: func(m *l2gw.MACEntry) any { return m.NetworkID },
+		name: "network_id", doc: "The network that it is in.", schema: kind("string"),
+		show:    func(m *l2gw.MACEntry) any { return m.NetworkID },
 		compare: func(a, b *l2gw.MACEntry) int { return cmp.Compare(a.NetworkID, b.NetworkID) },
 	},
 	{
-		name: "origin", show: func(m *l2gw.MACEntry) any { return string(m.Origin) },
+		name: "origin", doc: "learned by the switch behind one of its ports, or programmed by us behind a VTEP.", schema: oneOf("learned", "programmed"),
+		show:    func(m *l2gw.MACEntry) any { return string(m.Origin) },
 		compare: func(a, b *l2gw.MACEntry) int { return cmp.Compare(a.Origin, b.Origin) },
 	},
 	{
-		name: "vtep", show: func(m *l2gw.MACEntry) any { return addressText(m) },
+		name: "vtep", doc: "Where it is, or empty.", schema: kind("string"),
+		show:    func(m *l2gw.MACEntry) any { return addressText(m) },
 		compare: func(a, b *l2gw.MACEntry) int { return a.VTEP.Compare(b.VTEP) },
 	},
-	{name: "ip_addresses", show: func(m *l2gw.MACEntry) any { return addresses(m.IPs) }},
-	{name: "note", show: func(m *l2gw.MACEntry) any { return m.Note }},
+	{
+		name: "ip_addresses", doc: "Its IP addresses as far as known.", schema: listOf(kind("string")),
+		show: func(m *l2gw.MACEntry) any { return addresses(m.IPs) },
+	},
+	{
+		name: "note", doc: "What is wrong with it, or empty.", schema: kind("string"),
+		show: func(m *l2gw.MACEntry) any { return m.Note },
+	},
 }
 
 func addressText(m *l2gw.MACEntry) string {

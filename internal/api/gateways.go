@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -29,8 +30,29 @@ func gateways(s *server) resource[gatewayView] {
 	}
 	return resource[gatewayView]{
 		name: "l2_gateway", collection: "l2_gateways", path: "l2-gateways",
+		title: "L2 gateway", doc: "Gateways: sets of switch ports that networks can be connected to.",
 		attributes: gatewayAttributes,
-		id:         func(g *gatewayView) string { return g.ID },
+		faults: map[string][]fault{
+			"show":   {gatewayMissing},
+			"create": {vlanWrong, vlansMixed, overQuota},
+			"update": {
+				gatewayMissing, vlanWrong, vlansMixed, deviceMissing, portTaken,
+				{http.StatusConflict, "L2GatewaySegmentationIDExists", "A device would lose the VLANs of its own."},
+				{http.StatusConflict, "L2GatewaySegmentationIDNotExists", "A device would gain VLANs of its own."},
+			},
+			"delete": {gatewayMissing, {http.StatusConflict, "L2GatewayInUse", "It has connections."}},
+		},
+		sample: func() gatewayView {
+			return gatewayView{Gateway: l2gw.Gateway{
+				ID: exampleGateway, ProjectID: exampleProject, Name: "rack1", CreatedAt: exampleTime, UpdatedAt: exampleTime,
+				Devices: []l2gw.Device{{ID: exampleDevice, Name: "sw1", Interfaces: []l2gw.Interface{{Name: "eth1", VLANs: []l2gw.VLAN{100}}, {Name: "eth2", VLANs: []l2gw.VLAN{0}}}}},
+			}, status: l2gw.StatusActive}
+		},
+		sampleCreate: object{{"name", "rack1"}, {"devices", []object{{{"device_name", "sw1"}, {"interfaces", []object{
+			{{"name", "eth1"}, {"segmentation_id", []any{100}}}, {{"name", "eth2"}, {"segmentation_id", []any{"0"}}},
+		}}}}}},
+		sampleUpdate: object{{"name", "rack 1"}, {"remove_devices", []string{"sw0"}}},
+		id:           func(g *gatewayView) string { return g.ID },
 		list: func(ctx context.Context, q store.Query) ([]gatewayView, error) {
 			all, err := s.Store.Gateways(ctx, q)
 			return viewAll(all, view), err
@@ -66,49 +88,87 @@ func gateways(s *server) resource[gatewayView] {
 
 var gatewayAttributes = table[gatewayView]{
 	{
-		name: "id", stored: true, show: func(g *gatewayView) any { return g.ID },
+		name: "id", doc: "The id that the server gave it.", schema: idSchema,
+		stored: true, show: func(g *gatewayView) any { return g.ID },
 		compare: func(a, b *gatewayView) int { return cmp.Compare(a.ID, b.ID) },
 	},
 	{
-		name: "name", stored: true, post: true, put: true, accept: acceptText,
+		name: "name", doc: "What people call it; it need not be unique.", schema: nameSchema, fallback: "",
+		stored: true, post: true, put: true, accept: acceptText,
 		show:    func(g *gatewayView) any { return g.Name },
 		compare: func(a, b *gatewayView) int { return cmp.Compare(a.Name, b.Name) },
 	},
 	{
-		name: "devices", post: true, put: true, required: true, accept: acceptDevices,
+		name: "devices", doc: "The switches and their ports. A PUT replaces the interfaces of the devices that it names, adds those that are new, and leaves the others.",
+		schema: deviceSchema, given: givenDeviceSchema,
+		post: true, put: true, required: true, accept: acceptDevices,
 		show:    func(g *gatewayView) any { return showDevices(g.Devices) },
 		matches: func(g *gatewayView) []string { return deviceNames(g.Devices) },
 	},
-	{name: "remove_devices", put: true, accept: acceptTexts},
 	{
-		name: "tenant_id", stored: true, post: true, accept: acceptText,
+		name: "remove_devices", doc: "Names of devices to take away.", given: listOf(nameSchema),
+		put: true, accept: acceptTexts,
+	},
+	{
+		name: "tenant_id", doc: tenantDoc, schema: kind("string"), given: nameSchema,
+		stored: true, post: true, accept: acceptText,
 		show:    func(g *gatewayView) any { return g.ProjectID },
 		compare: func(a, b *gatewayView) int { return cmp.Compare(a.ProjectID, b.ProjectID) },
 	},
 	{
-		name: "project_id", stored: true, post: true, accept: acceptText,
+		name: "project_id", doc: projectDoc, schema: kind("string"), given: nameSchema,
+		stored: true, post: true, accept: acceptText,
 		show:    func(g *gatewayView) any { return g.ProjectID },
 		compare: func(a, b *gatewayView) int { return cmp.Compare(a.ProjectID, b.ProjectID) },
 	},
 	{
-		name: "description", stored: true, post: true, put: true, accept: acceptText,
+		name: "description", doc: "Any text.", schema: nameSchema, fallback: "",
+		stored: true, post: true, put: true, accept: acceptText,
 		show: func(g *gatewayView) any { return g.Description },
 	},
 	{
-		name: "status", show: func(g *gatewayView) any { return string(g.status) },
+		name: "status", doc: statusDoc, schema: statusSchema,
+		show:    func(g *gatewayView) any { return string(g.status) },
 		compare: func(a, b *gatewayView) int { return cmp.Compare(a.status, b.status) },
 	},
-	{name: "status_reason", show: func(g *gatewayView) any { return g.reason }},
 	{
-		name: "created_at", stored: true, show: func(g *gatewayView) any { return timestamp(g.CreatedAt) },
+		name: "status_reason", doc: reasonDoc, schema: kind("string"),
+		show: func(g *gatewayView) any { return g.reason },
+	},
+	{
+		name: "created_at", doc: createdDoc, schema: moment,
+		stored: true, show: func(g *gatewayView) any { return timestamp(g.CreatedAt) },
 		compare: func(a, b *gatewayView) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	},
 	{
-		name: "updated_at", stored: true, show: func(g *gatewayView) any { return timestamp(g.UpdatedAt) },
+		name: "updated_at", doc: updatedDoc, schema: moment,
+		stored: true, show: func(g *gatewayView) any { return timestamp(g.UpdatedAt) },
 		compare: func(a, b *gatewayView) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
 	},
-	{name: "revision_number", stored: true, show: func(g *gatewayView) any { return g.Revision }},
+	{
+		name: "revision_number", doc: revisionDoc, schema: revisionSchema,
+		stored: true, show: func(g *gatewayView) any { return g.Revision },
+	},
 }
+
+var deviceSchema = listOf(record(
+	field{"device_name", nameSchema, "What the switch calls itself."},
+	field{"id", idSchema, "The id that the server gave the device."},
+	field{"interfaces", listOf(record(
+		field{"segmentation_id", listOf(kind("string")), "The VLANs that each connection binds there; none: each connection brings its own."},
+		field{"name", nameSchema, "What the switch calls the port."},
+	)), "Its ports."},
+))
+
+var vlanSchema = either(between(0, int(l2gw.MaxVLAN)), schema{{"type", "string"}, {"pattern", "^[0-9]+$"}})
+
+var givenDeviceSchema = append(listOf(openRecord([]string{"device_name", "interfaces"},
+	field{"device_name", nameSchema, "What the switch calls itself; it need not be known yet."},
+	field{"interfaces", append(listOf(openRecord([]string{"name"},
+		field{"name", nameSchema, "What the switch calls the port."},
+		field{"segmentation_id", append(listOf(vlanSchema), member{"minItems", 1}), "The VLANs that each connection binds there (0: untagged). All interfaces of a device have some, or none has."},
+	)), member{"minItems", 1}), "Its ports."},
+)), member{"minItems", 1}, member{"maxItems", l2gw.MaxDevices})
 
 func showDevices(devices []l2gw.Device) []object {
 	out := make([]object, len(devices))

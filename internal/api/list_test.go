@@ -217,7 +217,7 @@ func TestConnectionsAreFoundByWhatTheyJoin(t *testing.T) {
 		"?status=BUILD&segmentation_id=":          {c3},
 		"?bindings=ps1&network_id=" + net2:        {c2},
 		"?sort_key=segmentation_id&sort_dir=desc": {c2, c1, c3},
-		"?sort_key=l2_gateway_id&sort_dir=desc":   {c3, c1, c2},
+		"?sort_key=l2_gateway_id&sort_dir=desc":   {c3, c2, c1},
 		"?limit=1&fields=id&marker=" + c1:         {c2},
 		"?status=BUILD&limit=1&sort_key=network_id&sort_dir=asc&marker=" + c2: {c1},
 	} {

@@ -21,6 +21,8 @@ var (
 	bodyFaults = []fault{
 		{http.StatusBadRequest, "HTTPBadRequest", "The request is wrong in itself: the message names attribute and value."},
 		{http.StatusBadRequest, "MalformedRequestBody", "The body is not JSON."},
+		{http.StatusRequestTimeout, "HTTPRequestTimeout", "The body came too slowly."},
+		{http.StatusUnsupportedMediaType, "HTTPUnsupportedMediaType", "The body is compressed."},
 		{http.StatusRequestEntityTooLarge, "HTTPRequestEntityTooLarge", "The body is larger than 1 MiB."},
 	}
 	listFaults = []fault{
@@ -30,6 +32,7 @@ var (
 	}
 	// everyFault are the errors that any operation may end in, those of the policy apart.
 	everyFault = []fault{
+		{http.StatusRequestURITooLong, "HTTPURITooLong", "The path or the query is too long."},
 		{http.StatusInternalServerError, "HTTPInternalServerError", "A fault of the server; its log has the reason under the request's id."},
 		{http.StatusServiceUnavailable, "ServiceUnavailable", "Something that the answer needs is down; Retry-After says when to try again."},
 	}

@@ -92,11 +92,14 @@ func (s *server) isAdmin(ctx context.Context) bool {
 // owned reports whether each object belongs to a project.
 func (e endpoint[T]) owned() bool { return e.attributes.find("project_id") != nil }
 
+// target is x as the policy's rules name it.
+func (e endpoint[T]) target(x *T) map[string]any { return e.attributes.target(x) }
+
 // target is x as the policy's rules name it: its plain attributes.
-func (e endpoint[T]) target(x *T) map[string]any {
-	target := make(map[string]any, len(e.attributes))
-	for i := range e.attributes {
-		a := &e.attributes[i]
+func (t table[T]) target(x *T) map[string]any {
+	target := make(map[string]any, len(t))
+	for i := range t {
+		a := &t[i]
 		if a.show == nil || !a.named() {
 			continue
 		}

@@ -16,6 +16,8 @@ type offered struct {
 	// It is reachable in other spellings too (see spellings).
 	path string
 	do   operation
+	// handler answers instead of do what is no JSON object made anew.
+	handler http.HandlerFunc
 	// public is set if anybody may ask, without a token.
 	public bool
 	// rules are what the policy is asked before it is done; none: nothing.
@@ -39,8 +41,6 @@ type operationDoc struct {
 	status  int
 	answer  schema
 	example any
-	// media is the type of the answer; "": application/json.
-	media string
 	// faults are the errors that it may end in beside those of every operation.
 	faults []fault
 }
@@ -61,20 +61,38 @@ type parameter struct {
 // offer adds operations to the API. It is the only way into it.
 func (s *server) offer(routes ...offered) { s.routes = append(s.routes, routes...) }
 
+// describe says in a sentence what a group of operations is about.
+func (s *server) describe(tag, doc string) {
+	if s.tags == nil {
+		s.tags = map[string]string{}
+	}
+	s.tags[tag] = doc
+}
+
 // mountRoutes makes what was offered reachable.
 func (s *server) mountRoutes() {
 	var paths []string
-	operations := map[string]methods{}
+	operations, handlers := map[string]methods{}, map[string]http.HandlerFunc{}
 	for _, r := range s.routes {
 		if operations[r.path] == nil {
 			operations[r.path] = methods{}
 			paths = append(paths, r.path)
 		}
 		operations[r.path][r.method] = s.admitted(r)
+		if r.handler != nil {
+			handlers[r.method+" "+r.path] = r.handler
+		}
 	}
 	for _, path := range paths {
+		answers := s.methods(operations[path])
 		for _, spelling := range spellings(path) {
-			s.mux.Handle(spelling, s.methods(operations[path]))
+			s.mux.HandleFunc(spelling, func(w http.ResponseWriter, r *http.Request) {
+				if handler := handlers[r.Method+" "+path]; handler != nil {
+					handler(w, r)
+					return
+				}
+				answers.ServeHTTP(w, r)
+			})
 		}
 	}
 	s.mux.Handle("/", s.methods(nil))
@@ -123,6 +141,7 @@ type endpoint[T any] struct {
 // mount offers what can be done with a resource.
 func mount[T any](s *server, res resource[T]) {
 	e := endpoint[T]{s, res}
+	s.describe(res.collection, res.doc)
 	path := "/v2.0/" + res.path
 	if res.list != nil {
 		s.offer(offered{method: http.MethodGet, path: path, do: e.serveList, rules: e.rules("get"), doc: e.listDoc()})
@@ -152,6 +171,7 @@ func (s *server) offerAll() {
 	mount(s, agents(s))
 	mountInventory(s)
 	mount(s, networks(s))
+	mountDocument(s)
 }
 
 // outline is the API with nothing behind it: what can be said of it before it runs.

@@ -41,24 +41,22 @@ type field struct {
 }
 
 // record is an object with just these members.
-func record(fields ...field) schema { return schema{}.with(fields, true) }
-
-// openRecord is an object with these members, all of them optional, and others
-// that are ignored: the form of what clients give.
-func openRecord(fields ...field) schema { return schema{}.with(fields, false) }
-
-func (s schema) with(fields []field, closed bool) schema {
-	var properties object
+func record(fields ...field) schema {
 	var names []string
 	for _, f := range fields {
-		properties = append(properties, member{f.name, described(f.schema, f.doc)})
 		names = append(names, f.name)
 	}
-	s = append(s, member{"type", "object"}, member{"properties", properties})
-	if closed {
-		s = append(s, member{"required", names}, member{"additionalProperties", false})
+	return append(openRecord(names, fields...), member{"additionalProperties", false})
+}
+
+// openRecord is an object with these members, of which it must have the named
+// ones, and others that are ignored: the form of what clients give.
+func openRecord(required []string, fields ...field) schema {
+	var properties object
+	for _, f := range fields {
+		properties = append(properties, member{f.name, described(f.schema, f.doc)})
 	}
-	return s
+	return schema{{"type", "object"}, {"properties", properties}, {"required", required}}
 }
 
 // described is s with a sentence about it.

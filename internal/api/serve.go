@@ -23,6 +23,7 @@ type server struct {
 	routes []offered
 	// schemas are those that the OpenAPI document has once.
 	schemas object
+	tags    map[string]string // what each group of operations is about
 	places  chan struct{} // one is taken while a request is worked on
 	// origins refuses what a page of another site makes a browser send here: who
 	// can reach us from a desk may be an administrator (see NoAuth).
