@@ -22,35 +22,62 @@ var migrations embed.FS
 // latest is the schema of all migrations.
 const latest = math.MaxInt64
 
+// compatibility is the migration that says which programs work with the schema.
+const compatibility = 7
+
+type migrationFile struct {
+	version int64
+	name    string
+}
+
+// migrationFiles are those up to a version, in order.
+func migrationFiles(newest int64) ([]migrationFile, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var files []migrationFile
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, err
+		}
+		if version <= newest {
+			files = append(files, migrationFile{version, name})
+		}
+	}
+	return files, nil
+}
+
 // migrate applies what the database's schema lacks, of the migrations up to
-// version newest; it never goes back. A schema
-// that is newer than this program is left as it is: each migration first adds
-// only, so that the program before it still works, and a later one takes away.
+// version newest; it never goes back. Where nothing is lacking it needs no right
+// to change tables.
+//
+// A schema that is newer than this program is left as it is: each migration first
+// adds only, so that the program before it still works, and a later one takes away,
+// which it tells by schema_compatibility: then the error is a [TooNewError].
 //
 // Where a change of the schema cannot be rolled back, an upgrade that was cut off
 // is run again from the start of its file, and what is there already counts as done.
 func migrate(ctx context.Context, e *engine, newest int64) error {
-	files, err := fs.Glob(migrations, "migrations/*.sql")
+	schema, _, err := schemaOf(ctx, e, newest)
+	if err != nil || schema.Pending == 0 {
+		return err
+	}
+	files, err := migrationFiles(newest)
 	if err != nil {
 		return err
 	}
 	var steps []*goose.Migration
-	for _, name := range files {
-		version, err := goose.NumericComponent(name)
+	for _, file := range files {
+		text, err := migrations.ReadFile(file.name)
 		if err != nil {
 			return err
 		}
-		if version > newest {
-			continue
-		}
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		steps = append(steps, goose.NewGoMigration(file.version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 			for _, statement := range statements(string(text), e) {
 				if _, err := tx.ExecContext(ctx, statement); err != nil && (!e.partial || !alreadyThere(err)) {
-					return fmt.Errorf("%s: %w", name, err)
+					return fmt.Errorf("%s: %w", file.name, err)
 				}
 			}
 			return nil

@@ -36,6 +36,18 @@ type Store struct {
 // database must exist. Several servers may open one database at the same time,
 // and upgrade it one after another. No error has the password in it.
 func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
+	s, err := closed(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.attempts(ctx, func() error { return s.open(ctx, url) }); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// closed is a Store that is not open yet.
+func closed(options []Option) (*Store, error) {
 	s := &Store{
 		now:         func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 		keepLog:     10_000,
@@ -48,31 +60,41 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 			return nil, err
 		}
 	}
+	return s, nil
+}
+
+// attempts opens as often as is asked for while the server is away.
+func (s *Store) attempts(ctx context.Context, open func() error) error {
 	for n := 0; ; n++ {
-		err := s.open(ctx, url)
+		err := open()
 		if err == nil {
-			return s, nil
+			return nil
 		}
 		if again := n < s.tuning.retries || s.tuning.retries < 0; !again || faultOf(err) != lost {
-			return nil, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), err)
+			return errors.Join(ctx.Err(), err)
 		case <-time.After(s.tuning.retryInterval):
 		}
 	}
 }
 
 func (s *Store) open(ctx context.Context, url string) (err error) {
-	if s.engine, err = open(ctx, url, s.tuning); err == nil {
-		if err = migrate(ctx, &s.engine, latest); err == nil {
-			return nil
-		}
-		err = errors.Join(fmt.Errorf("open %s: %w", s.name, err), s.engine.close())
+	if s.engine, err = open(ctx, url, s.tuning); err != nil {
+		return hinted(err)
 	}
+	if err = migrate(ctx, &s.engine, latest); err != nil {
+		return errors.Join(hinted(fmt.Errorf("open %s: %w", s.name, err)), s.engine.close())
+	}
+	return nil
+}
+
+// hinted adds what a person can do about it, if that is known.
+func hinted(err error) error {
 	if hint := tlsHint(err); hint != "" {
-		err = fmt.Errorf("%w (%s)", err, hint)
+		return fmt.Errorf("%w (%s)", err, hint)
 	}
 	return err
 }

@@ -1,12 +1,17 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 
 	"l2gw"
 	"l2gw/internal/store"
+	"l2gw/test/sqlserver"
 )
 
 func TestServersThatStartAtOnceUpgradeTheDatabaseOneAfterAnother(t *testing.T) {
@@ -143,4 +148,88 @@ func TestAnUpgradeThatWasCutOffIsDoneToItsEnd(t *testing.T) {
 	mustConnect(t, s, g.ID, "n", vlan(5))
 	_, err = s.CreateConnection(t.Context(), l2gw.Connection{GatewayID: g.ID, NetworkID: "n", VLAN: vlan(6)})
 	wantError(t, err, l2gw.Conflict, "L2GatewayConnectionExists")
+}
+
+// Of a later program's schema only what was taken away is in the way.
+func TestASchemaOfALaterVersionIsUsedUntilItTakesAway(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			url := e.fresh(t)
+			if schema, err := store.SchemaOf(t.Context(), url); err != nil || schema.Database != 0 || schema.Pending == 0 {
+				t.Fatalf("of an empty database: %+v, %v", schema, err)
+			}
+			from, to, err := store.Upgrade(t.Context(), url)
+			if err != nil || from.Database != 0 || to.Database != to.Program || to.Pending != 0 {
+				t.Fatalf("from %+v to %+v: %v", from, to, err)
+			}
+			if again, same, err := store.Upgrade(t.Context(), url); err != nil || again != to || same != to {
+				t.Fatalf("the second time from %+v to %+v: %v", again, same, err)
+			}
+			program := to.Program
+			expand := []string{
+				"CREATE TABLE later (id INTEGER NOT NULL PRIMARY KEY)",
+				"ALTER TABLE gateways ADD COLUMN later INTEGER NOT NULL DEFAULT 0",
+				fmt.Sprintf("INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, true)", program+1),
+			}
+			if err := store.OpenAs(t.Context(), url, program, expand...); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, url)
+			mustConnect(t, s, mustGateway(t, s, gw("a", "ps1/eth1")).ID, "n", vlan(5))
+			if list, err := s.Gateways(t.Context(), store.Query{}); err != nil || len(list) != 1 {
+				t.Fatal(list, err)
+			}
+			if err := store.OpenAs(t.Context(), url, program, fmt.Sprintf("UPDATE schema_compatibility SET oldest = %d", program+1)); err != nil {
+				t.Fatal(err)
+			}
+			for what, err := range map[string]error{
+				"open":    func() error { _, err := store.Open(t.Context(), url); return err }(),
+				"version": func() error { _, err := store.SchemaOf(t.Context(), url); return err }(),
+			} {
+				tooNew, ok := errors.AsType[*store.TooNewError](err)
+				if !ok || tooNew.Oldest != program+1 || tooNew.Program != program || !strings.Contains(err.Error(), "install the newer version") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAnUpToDateDatabaseNeedsNoRightToChangeTables(t *testing.T) {
+	for _, e := range engines[1:] {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			url := e.fresh(t)
+			if _, _, err := store.Upgrade(t.Context(), url); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, readWriteOnly(t, e.name, url))
+			mustConnect(t, s, mustGateway(t, s, gw("a", "ps1/eth1")).ID, "n", vlan(5))
+			if err := s.SetQuota(t.Context(), "p", map[string]int{l2gw.QuotaGateways: 5}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// readWriteOnly is the URL of a user who may do with the database what
+// docs/deploy/database.md asks for, and no more.
+func readWriteOnly(t *testing.T, engine, database string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if engine == "PostgreSQL" {
+		err = store.OpenAs(t.Context(), database, math.MaxInt64, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO l2gw_rw")
+	} else {
+		_, err = sqlserver.MariaDB(t).Admin().ExecContext(t.Context(),
+			"GRANT SELECT, INSERT, UPDATE, DELETE ON "+strings.TrimPrefix(u.Path, "/")+".* TO l2gw_rw@'%'")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("l2gw_rw", sqlserver.Password)
+	return u.String()
 }

@@ -40,6 +40,7 @@ var postgresql = kind{
 		"CREATE ROLE l2gw LOGIN PASSWORD " + quote(Password, false),
 		"CREATE ROLE l2gw_cert LOGIN PASSWORD " + quote(Password, false) + " IN ROLE l2gw",
 		"ALTER ROLE l2gw_cert SET role = l2gw",
+		"CREATE ROLE l2gw_rw LOGIN PASSWORD " + quote(Password, false),
 	},
 	make: "CREATE DATABASE %s OWNER l2gw STRATEGY file_copy",
 	drop: "DROP DATABASE %s WITH (FORCE)",
@@ -95,6 +96,7 @@ var mariadb = kind{
 	grant: []string{
 		"CREATE USER l2gw@'%' IDENTIFIED BY " + quote(Password, true),
 		"CREATE USER l2gw_cert@'%' IDENTIFIED BY " + quote(Password, true) + " REQUIRE X509",
+		"CREATE USER l2gw_rw@'%' IDENTIFIED BY " + quote(Password, true),
 		"GRANT ALL ON `l2gw\\_%`.* TO l2gw@'%', l2gw_cert@'%'",
 	},
 	make: "CREATE DATABASE %s",

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+// Schema says how far a database's tables are, and how far this program's.
+type Schema struct {
+	Database int64 // newest migration that was applied; 0: there are no tables yet
+	Program  int64 // newest migration that this program knows
+	Oldest   int64 // a program must know at least this migration to work with the database
+	Pending  int   // migrations that the database lacks
+}
+
+// SchemaOf reads the version of a database and changes nothing. Url and options
+// are those of [Open].
+func SchemaOf(ctx context.Context, url string, options ...Option) (Schema, error) {
+	s, err := closed(options)
+	if err != nil {
+		return Schema{}, err
+	}
+	return s.schemaOf(ctx, url)
+}
+
+func (s *Store) schemaOf(ctx context.Context, url string) (schema Schema, err error) {
+	err = s.attempts(ctx, func() (err error) {
+		if s.engine, err = open(ctx, url, s.tuning); err != nil {
+			return hinted(err)
+		}
+		schema, _, err = schemaOf(ctx, &s.engine, latest)
+		if err != nil {
+			err = hinted(fmt.Errorf("open %s: %w", s.name, err))
+		}
+		return errors.Join(err, s.engine.close())
+	})
+	return schema, err
+}
+
+// Upgrade brings a database's schema up to date, as [Open] does, and returns how
+// far it was and is.
+func Upgrade(ctx context.Context, url string, options ...Option) (from, to Schema, err error) {
+	s, err := closed(options)
+	if err != nil {
+		return from, to, err
+	}
+	if from, err = s.schemaOf(ctx, url); err != nil {
+		return from, to, err
+	}
+	if err = s.attempts(ctx, func() error { return s.open(ctx, url) }); err != nil {
+		return from, to, err
+	}
+	to, _, err = schemaOf(ctx, &s.engine, latest)
+	return from, to, errors.Join(err, s.Close())
+}
+
+// TooNewError says that a database was upgraded beyond what this program can work
+// with.
+type TooNewError struct{ Schema }
+
+// Error names both versions.
+func (e *TooNewError) Error() string {
+	return fmt.Sprintf("the database has schema %d, which needs a program that knows schema %d at least, and this one knows %d: "+
+		"install the newer version of the program, or restore the backup that was made before the upgrade", e.Database, e.Oldest, e.Program)
+}
+
+// schemaOf compares the database with the migrations up to newest; done are those
+// that it has. The error is a [TooNewError] if the program cannot work with it.
+func schemaOf(ctx context.Context, e *engine, newest int64) (s Schema, done map[int64]bool, err error) {
+	done = map[int64]bool{}
+	known, err := migrationFiles(newest)
+	if err != nil {
+		return s, nil, err
+	}
+	for _, m := range known {
+		s.Program = max(s.Program, m.version)
+	}
+	versions, err := database.NewStore(e.dialect, goose.DefaultTablename)
+	if err != nil {
+		return s, nil, err
+	}
+	tables := map[goose.Dialect]string{
+		goose.DialectSQLite3:  "sqlite_master WHERE type = 'table' AND name = '",
+		goose.DialectPostgres: "pg_tables WHERE schemaname = current_schema() AND tablename = '",
+		goose.DialectMySQL:    "information_schema.tables WHERE table_schema = DATABASE() AND table_name = '",
+	}
+	var there int
+	if err := e.writes.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+tables[e.dialect]+goose.DefaultTablename+"'").Scan(&there); err != nil {
+		return s, nil, err
+	}
+	if there > 0 {
+		list, err := versions.ListMigrations(ctx, e.writes.DB)
+		if err != nil {
+			return s, nil, err
+		}
+		for _, m := range list {
+			if done[m.Version] = m.IsApplied; m.IsApplied {
+				s.Database = max(s.Database, m.Version)
+			}
+		}
+	}
+	for _, m := range known {
+		if !done[m.version] {
+			s.Pending++
+		}
+	}
+	if done[compatibility] {
+		if err := e.writes.QueryRowContext(ctx, "SELECT oldest FROM schema_compatibility WHERE id = 1").Scan(&s.Oldest); err != nil {
+			return s, nil, err
+		}
+	}
+	if s.Oldest > s.Program {
+		return s, nil, &TooNewError{s}
+	}
+	return s, done, nil
+}
