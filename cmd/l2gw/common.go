@@ -48,6 +48,12 @@ var (
 	}
 )
 
+// section is one of an ini file that is all ours to read.
+type section struct {
+	name string
+	read func(*oslo.Config)
+}
+
 func (o *commonOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.configFiles, "config-file", nil, "ini file with options, such as /etc/neutron/neutron.conf (repeatable; later ones win)")
 	f.StringArrayVar(&o.configDirs, "config-dir", nil, "folder of *.conf files, which are read in their names' order after --config-file (repeatable)")
@@ -70,8 +76,8 @@ func (o *commonOptions) addFlags(f *pflag.FlagSet) {
 }
 
 // fill takes what was not given on the command line from the environment and
-// from the ini files.
-func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
+// from the ini files. What is no option of the command line, sections read.
+func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key, sections ...section) error {
 	files, err := oslo.Load(o.configFiles, o.configDirs)
 	if err != nil {
 		return err
@@ -89,6 +95,9 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
 	if err := (settings{keys: all, getenv: os.Getenv, files: values}).apply(flags); err != nil {
 		return err
 	}
+	for _, s := range sections {
+		s.read(files)
+	}
 	if err := files.Err(); err != nil {
 		return err
 	}
@@ -98,7 +107,8 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key) error {
 			return slices.Contains(slices.Collect(maps.Values(keys)), key{u.Group, u.Name})
 		}
 		// Other programs have options of their own in the other sections.
-		if ours := u.Group == "l2gw" || u.Group == "ovsdb"; ours && !known(commonKeys) && !known(serveKeys) && !known(agentKeys) {
+		ours := u.Group == "l2gw" || u.Group == "ovsdb" || slices.ContainsFunc(sections, func(s section) bool { return s.name == u.Group })
+		if ours && !known(commonKeys) && !known(serveKeys) && !known(agentKeys) {
 			o.unknown = append(o.unknown, fmt.Sprintf("%s (%s)", key{u.Group, u.Name}, u.Origin))
 		}
 	}

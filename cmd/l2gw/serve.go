@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+
+	"l2gw/internal/keystone"
 )
 
 // serve is a server: API and, for whichever of several has the lease, the
@@ -40,7 +42,7 @@ func newServe() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
-			if err := s.common.fill(cmd.Flags(), serveKeys); err != nil {
+			if err := s.common.fill(cmd.Flags(), serveKeys, section{keystone.Section, s.server.auth.read}); err != nil {
 				return err
 			}
 			return s.run(cmd.Context())
@@ -56,6 +58,7 @@ func newServe() *cobra.Command {
 	f.DurationVar(&s.server.confirm, "confirm-after", time.Minute, "after what time a further reading of the inventory lets go of the removals that are held")
 	f.Lookup("confirm-after").Hidden = true // for tests, which have no minute
 	s.fabric.addFlags(f)
+	s.server.auth.addFlags(f)
 	s.server.door.addFlags(f)
 	s.common.addFlags(f)
 	return cmd

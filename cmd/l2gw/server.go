@@ -32,6 +32,7 @@ type serverOptions struct {
 	name      string // of this server, as agents and people see it
 	confirm   time.Duration
 	alone     bool // there are no agents but the one in this process
+	auth      authOptions
 	door      doorOptions
 }
 
@@ -44,6 +45,7 @@ type server struct {
 	controller *controller.Controller
 	figures    *metrics.Metrics
 	http       *http.Server
+	auth       *authentication
 }
 
 // newServer opens what a server needs. The caller closes it.
@@ -63,7 +65,10 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	if err != nil {
 		return s, err
 	}
-	if s.listener, err = listenAPI(ctx, o); err != nil {
+	if s.auth, err = o.auth.authentication(log); err != nil {
+		return s, err
+	}
+	if s.listener, err = listenAPI(ctx, o, s.auth, log); err != nil {
 		return s, err
 	}
 	if s.store, err = store.Open(ctx, o.database); err != nil {
@@ -78,6 +83,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{
 		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Agents: s.controller, Commands: commander{s.controller},
+		Authenticate: s.auth.authenticate, Challenge: s.auth.challenge,
 		Logger: log, Observe: s.figures.Request, TrustedProxies: proxies,
 	})
 	s.http = newHTTPServer(watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log), log)
@@ -90,6 +96,10 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 // run adds the server's goroutines; they end with ctx.
 func (s *server) run(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return s.controller.Run(ctx) })
+	g.Go(func() error {
+		s.auth.run(ctx)
+		return nil
+	})
 	serveHTTP(ctx, g, s.http, func() error { return s.http.Serve(s.listener) })
 }
 
@@ -113,6 +123,7 @@ func serveHTTP(ctx context.Context, g *errgroup.Group, server *http.Server, serv
 }
 
 func (s *server) close() {
+	s.auth.close()
 	if s.listener != nil {
 		s.listener.Close()
 	}
@@ -124,7 +135,7 @@ func (s *server) close() {
 }
 
 // listenAPI opens the API's port; without authentication only where nobody else can reach it.
-func listenAPI(ctx context.Context, o serverOptions) (net.Listener, error) {
+func listenAPI(ctx context.Context, o serverOptions, a *authentication, log *slog.Logger) (net.Listener, error) {
 	if err := o.door.check(); err != nil {
 		return nil, err
 	}
@@ -132,9 +143,12 @@ func listenAPI(ctx context.Context, o serverOptions) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !local && !o.anywhere {
+	if !local && a.open() && !o.anywhere {
 		return nil, fmt.Errorf("--listen %q: %s has no authentication, so it listens on a loopback address only; "+
-			"to let everybody who can reach this address do everything, add --listen-without-authentication", o.listen, o.command)
+			"set --auth-strategy keystone or token, or, to let everybody who can reach this address do everything, add --listen-without-authentication", o.listen, o.command)
+	}
+	if !local && !a.open() && o.door.scheme() == "http" {
+		log.Warn("tokens come over the network in plain text; set --api-certificate and --api-private-key, or let a proxy on this host speak TLS", "listen", o.listen)
 	}
 	var conf net.ListenConfig
 	return conf.Listen(ctx, "tcp", o.listen)
