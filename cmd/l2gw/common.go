@@ -83,6 +83,9 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key, sections
 		return err
 	}
 	files.Default("DEFAULT", "state_path", "/var/lib/neutron") // Neutron's own, which its files refer to without setting it
+	for _, name := range []string{"policy_file", "policy_dirs", "policy_default_rule"} {
+		files.Deprecated("oslo_policy", name, "DEFAULT", name)
+	}
 	all := map[string]key{}
 	maps.Copy(all, commonKeys)
 	maps.Copy(all, keys)

@@ -45,7 +45,7 @@ func command(name string) *cobra.Command {
 		root = cli.NewOpenStackCommand(env)
 	default:
 		root = cli.NewCommand(env)
-		for _, c := range []*cobra.Command{newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts()} {
+		for _, c := range []*cobra.Command{newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts(), newPolicy()} {
 			cli.Join(root, c)
 		}
 	}

@@ -45,6 +45,7 @@ func newServe() *cobra.Command {
 			if err := s.common.fill(cmd.Flags(), serveKeys, section{keystone.Section, s.server.auth.read}); err != nil {
 				return err
 			}
+			s.server.policy.folders = s.common.folders()
 			return s.run(cmd.Context())
 		},
 	}
@@ -59,6 +60,7 @@ func newServe() *cobra.Command {
 	f.Lookup("confirm-after").Hidden = true // for tests, which have no minute
 	s.fabric.addFlags(f)
 	s.server.auth.addFlags(f)
+	s.server.policy.addFlags(f)
 	s.server.door.addFlags(f)
 	s.common.addFlags(f)
 	return cmd

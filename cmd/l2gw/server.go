@@ -33,6 +33,7 @@ type serverOptions struct {
 	confirm   time.Duration
 	alone     bool // there are no agents but the one in this process
 	auth      authOptions
+	policy    policyOptions
 	door      doorOptions
 }
 
@@ -68,6 +69,10 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	if s.auth, err = o.auth.authentication(log); err != nil {
 		return s, err
 	}
+	rules, err := o.policy.enforcer(log)
+	if err != nil {
+		return s, err
+	}
 	if s.listener, err = listenAPI(ctx, o, s.auth, log); err != nil {
 		return s, err
 	}
@@ -83,7 +88,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	s.figures.Office(s.controller.Office)
 	calls := api.New(api.Options{
 		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Agents: s.controller, Commands: commander{s.controller},
-		Authenticate: s.auth.authenticate, Challenge: s.auth.challenge,
+		Authenticate: s.auth.authenticate, Challenge: s.auth.challenge, Policy: rules,
 		Logger: log, Observe: s.figures.Request, TrustedProxies: proxies,
 	})
 	s.http = newHTTPServer(watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log), log)

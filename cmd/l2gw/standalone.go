@@ -41,6 +41,7 @@ func newStandalone() *cobra.Command {
 	f.StringVar(&s.server.listen, "listen", "127.0.0.1:9697", "address of the API, HOST:PORT")
 	f.BoolVar(&s.server.anywhere, "listen-without-authentication", false, "allow --listen on an address that others can reach: whoever can, may do everything")
 	s.server.auth.addFlags(f)
+	s.server.policy.addFlags(f)
 	f.StringVar(&s.data, "data", "l2gw-data", "folder for the database; made if it is missing")
 	f.StringVar(&s.server.database, "database", "", "URL of the database: sqlite:////PATH, postgresql://… or mysql+pymysql://… (default SQLite in DATA)")
 	f.StringVar(&s.server.inventory, "inventory", "", "YAML file with networks, hosts and ports (default DATA/inventory.yaml)")

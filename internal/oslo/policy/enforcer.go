@@ -17,10 +17,8 @@ const checkEvery = 2 * time.Second
 // Options are where an operator's rules are; those of [oslo_policy] in oslo.policy's services.
 type Options struct {
 	// File has rules over the program's ("policy_file"), or is "". If it is not there,
-	// it has none, and is read once it is there; but see FileRequired.
+	// it has none, and is read once it is there.
 	File string
-	// FileRequired makes it an error that File is not there: it was asked for by its name.
-	FileRequired bool
 	// Dirs have files, read after File by their names, which win over it ("policy_dirs").
 	// Those that are not there have none.
 	Dirs []string
@@ -166,7 +164,7 @@ func (e *Enforcer) read() (*ruleset, error) {
 	var all []written
 	if e.options.File != "" {
 		rules, err := readFile(e.options.File)
-		if err != nil && (e.options.FileRequired || !errors.Is(err, os.ErrNotExist)) {
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
 		all = rules
