@@ -92,10 +92,10 @@ func (a *app) agentList(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(a.env.Out, &f, all, agentColumns)
+			return printList(a, &f, all, agentColumns)
 		},
 	}
-	f.flags(c, true)
+	f.flags(a, c, true)
 	return c
 }
 
@@ -112,9 +112,9 @@ func (a *app) agentShow(use string) *cobra.Command {
 				return err
 			}
 			f.long = true
-			return printOne(a.env.Out, &f, x, agentColumns)
+			return printOne(a, &f, x, agentColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	return c
 }

@@ -1,13 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,10 +33,16 @@ type app struct {
 	env Environment
 
 	// Options, set when a command runs.
-	endpoint   string
-	osEndpoint string
-	authType   string
-	timeout    time.Duration
+	endpoint         string
+	options          map[string]*string // of the login
+	cloud            string
+	insecure, verify bool
+	debug            bool
+	timeout          time.Duration
+
+	// Set by check.
+	client  *http.Client
+	session *session // nil: nobody logs in
 }
 
 func newApp(env Environment) *app {
@@ -116,8 +121,11 @@ func Join(root, c *cobra.Command) {
 // Run runs a command line and returns the exit code. Errors are told on
 // standard error.
 func Run(ctx context.Context, root *cobra.Command, args []string) int {
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	args, err := spellOut(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return 0
 	}
@@ -139,12 +147,11 @@ func (a *app) root(name, short string) *cobra.Command {
 	root.SetOut(a.env.Out)
 	root.SetErr(a.env.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("%s: %v\nSee '%s --help'.", c.CommandPath(), err, c.CommandPath())
+		return usage("usage: %s\n%s: error: %v\nSee '%s --help'.", c.UseLine(), c.CommandPath(), err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.endpoint, "endpoint", "", "URL of the API (env OS_ENDPOINT; default "+DefaultEndpoint+")")
-	flags.StringVar(&a.osEndpoint, "os-endpoint", "", "the same as --endpoint")
-	flags.StringVar(&a.authType, "os-auth-type", a.env.Getenv("OS_AUTH_TYPE"), "how to log in: none (env OS_AUTH_TYPE)")
+	a.addLogin(root)
 	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait for an answer of the API")
 	return root
 }
@@ -153,21 +160,14 @@ func (a *app) root(name, short string) *cobra.Command {
 // commands that others add to root have no use for an endpoint.
 func (a *app) add(root *cobra.Command, commands ...*cobra.Command) {
 	for _, c := range commands {
-		c.PersistentPreRunE = func(*cobra.Command, []string) error { return a.check() }
+		c.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+			if err := c.ValidateFlagGroups(); err != nil {
+				return usage("%s: error: %v", c.CommandPath(), err)
+			}
+			return a.check()
+		}
 	}
 	root.AddCommand(commands...)
-}
-
-// check looks at the global options once they are known.
-func (a *app) check() error {
-	a.endpoint = cmp.Or(a.endpoint, a.osEndpoint, a.env.Getenv("OS_ENDPOINT"), DefaultEndpoint)
-	if !strings.HasPrefix(a.endpoint, "http://") && !strings.HasPrefix(a.endpoint, "https://") {
-		return usage("--endpoint %q is not a URL: it must look like %s", a.endpoint, DefaultEndpoint)
-	}
-	if a.authType != "" && a.authType != "none" {
-		return usage("--os-auth-type %q is not supported: it must be none", a.authType)
-	}
-	return nil
 }
 
 // group is a command that has commands.
@@ -180,14 +180,4 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	}, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(commands...)
 	return c
-}
-
-// arguments demands between least and most arguments (most < 0: any number).
-func arguments(least, most int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) < least || most >= 0 && len(args) > most {
-			return usage("usage: %s\nSee '%s --help'.", c.UseLine(), c.CommandPath())
-		}
-		return nil
-	}
 }

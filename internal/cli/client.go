@@ -23,7 +23,11 @@ type (
 		Name         string   `json:"name"`
 		Devices      []device `json:"devices"`
 		TenantID     string   `json:"tenant_id"`
+		ProjectID    string   `json:"project_id"`
 		Description  string   `json:"description"`
+		CreatedAt    string   `json:"created_at"`
+		UpdatedAt    string   `json:"updated_at"`
+		Revision     int      `json:"revision_number"`
 		Status       string   `json:"status"`
 		StatusReason string   `json:"status_reason"`
 	}
@@ -41,6 +45,11 @@ type (
 		NetworkID      string    `json:"network_id"`
 		L2GatewayID    string    `json:"l2_gateway_id"`
 		TenantID       string    `json:"tenant_id"`
+		ProjectID      string    `json:"project_id"`
+		Description    string    `json:"description"`
+		CreatedAt      string    `json:"created_at"`
+		UpdatedAt      string    `json:"updated_at"`
+		Revision       int       `json:"revision_number"`
 		SegmentationID any       `json:"segmentation_id"` // a number, or text
 		Status         string    `json:"status"`
 		StatusReason   string    `json:"status_reason"`
@@ -137,8 +146,20 @@ type (
 	}
 )
 
-// call sends a request and reads the answer into out (nil: there is none).
+// call sends a request to the API and reads the answer into out (nil: there is none).
 func (a *app) call(ctx context.Context, method, path string, in, out any) error {
+	if err := a.enter(ctx); err != nil {
+		return err
+	}
+	err := a.ask(ctx, method, a.base()+path, in, out)
+	if statusOf(err) == http.StatusUnauthorized && a.again(ctx) {
+		err = a.ask(ctx, method, a.base()+path, in, out)
+	}
+	return err
+}
+
+// ask sends a request to a URL.
+func (a *app) ask(ctx context.Context, method, url string, in, out any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %s", a.timeout))
 	defer cancel()
 	var body io.Reader
@@ -149,18 +170,19 @@ func (a *app) call(ctx context.Context, method, path string, in, out any) error 
 		}
 		body = bytes.NewReader(data)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, a.base()+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "l2gw")
 	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if project := a.env.Getenv("OS_PROJECT_ID"); project != "" {
-		r.Header.Set("X-Project-Id", project)
+	if a.session != nil {
+		r.Header.Set("X-Auth-Token", a.session.token)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := a.client.Do(r)
 	if err != nil {
 		return a.unreachable(ctx, err)
 	}

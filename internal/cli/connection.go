@@ -17,9 +17,14 @@ var connectionColumns = []column[connection]{
 	{name: "L2 GateWay ID", value: func(c connection) any { return c.L2GatewayID }},
 	{name: "Network ID", value: func(c connection) any { return c.NetworkID }},
 	{name: "Segmentation ID", value: func(c connection) any { return showNumber(c.SegmentationID) }},
-	{name: "Status", value: func(c connection) any { return c.Status }, long: true},
-	{name: "Status Reason", value: func(c connection) any { return c.StatusReason }, long: true},
-	{name: "Bindings", value: func(c connection) any { return showBindings(c.Bindings) }, long: true},
+	{name: "bindings", value: func(c connection) any { return showBindings(c.Bindings) }, long: true},
+	{name: "created_at", value: func(c connection) any { return c.CreatedAt }, long: true},
+	{name: "description", value: func(c connection) any { return c.Description }, long: true},
+	{name: "project_id", value: func(c connection) any { return c.ProjectID }, long: true},
+	{name: "revision_number", value: func(c connection) any { return c.Revision }, long: true},
+	{name: "status", value: func(c connection) any { return c.Status }, long: true},
+	{name: "status_reason", value: func(c connection) any { return c.StatusReason }, long: true},
+	{name: "updated_at", value: func(c connection) any { return c.UpdatedAt }, long: true},
 }
 
 // showNumber is a JSON number as a whole one, and anything else as it is.
@@ -56,7 +61,8 @@ func showBindings(bindings []binding) cell {
 func (a *app) connectionCreate(use string) *cobra.Command {
 	var f form
 	var w waiting
-	var vlan, project, tenant string
+	var vlan string
+	var owner ownerFlags
 	c := &cobra.Command{
 		Use: use, Short: "Connect a network to a gateway", Args: arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -75,8 +81,12 @@ func (a *app) connectionCreate(use string) *cobra.Command {
 			if vlan != "" {
 				body["segmentation_id"] = vlan
 			}
-			if owner := cmp.Or(project, tenant); owner != "" {
-				body["tenant_id"] = owner
+			project, err := owner.id(c.Context(), a)
+			if err != nil {
+				return err
+			}
+			if project != "" {
+				body["tenant_id"] = project
 			}
 			made, err := send[connection](c.Context(), a, http.MethodPost, "/l2-gateway-connections", "l2_gateway_connection", body)
 			if err != nil {
@@ -87,13 +97,13 @@ func (a *app) connectionCreate(use string) *cobra.Command {
 					return err
 				}
 			}
-			return printOne(a.env.Out, &f, made, connectionColumns)
+			return printOne(a, &f, made, connectionColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	w.flags(c, "every switch has confirmed the connection")
 	c.Flags().StringVar(&vlan, "default-segmentation-id", "", "the VLAN for those interfaces of the gateway that have none; 0 is untagged")
-	projectFlags(c, &project, &tenant, "the project that owns it")
+	owner.flags(c, "the project that owns it")
 	return c
 }
 
@@ -124,22 +134,26 @@ func (a *app) awaitGateway(ctx context.Context, w waiting, g gateway) (gateway, 
 
 func (a *app) connectionList(use string) *cobra.Command {
 	var f form
-	var project, tenant string
+	var owner ownerFlags
 	c := &cobra.Command{
 		Use: use, Short: "List connections", Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := check(&f, connectionColumns); err != nil {
 				return err
 			}
-			all, err := fetch[connection](c.Context(), a, "/l2-gateway-connections", "l2_gateway_connections", ownedBy(cmp.Or(project, tenant)))
+			project, err := owner.id(c.Context(), a)
 			if err != nil {
 				return err
 			}
-			return printList(a.env.Out, &f, all, connectionColumns)
+			all, err := fetch[connection](c.Context(), a, "/l2-gateway-connections", "l2_gateway_connections", ownedBy(project))
+			if err != nil {
+				return err
+			}
+			return printList(a, &f, all, connectionColumns)
 		},
 	}
-	f.flags(c, true)
-	projectFlags(c, &project, &tenant, "only those of this project")
+	f.flags(a, c, true)
+	owner.flags(c, "only those of this project")
 	return c
 }
 
@@ -155,10 +169,10 @@ func (a *app) connectionShow(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printOne(a.env.Out, &f, found, connectionColumns)
+			return printOne(a, &f, found, connectionColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	return c
 }
 
@@ -180,7 +194,7 @@ func (a *app) connectionDelete(use string) *cobra.Command {
 						return err
 					}
 				}
-				_, err = fmt.Fprintf(a.env.Out, "L2 Gateaway Connection %s deleted\n", found.ID) // sic: scripts know it so
+				_, err = fmt.Fprintf(a.env.Err, "L2 Gateaway Connection %s deleted\n", found.ID) // sic: scripts know it so
 				return err
 			})
 		},

@@ -123,10 +123,10 @@ func (a *app) deviceList(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(a.env.Out, &f, all, deviceColumns)
+			return printList(a, &f, all, deviceColumns)
 		},
 	}
-	f.flags(c, true)
+	f.flags(a, c, true)
 	return c
 }
 
@@ -143,10 +143,10 @@ func (a *app) deviceShow(use string) *cobra.Command {
 				return err
 			}
 			f.long = true
-			return printOne(a.env.Out, &f, d, deviceColumns)
+			return printOne(a, &f, d, deviceColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	return c
 }
 
@@ -180,10 +180,10 @@ func (a *app) deviceMACs(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(a.env.Out, &f, all, macColumns)
+			return printList(a, &f, all, macColumns)
 		},
 	}
-	f.flags(c, true)
+	f.flags(a, c, true)
 	c.Flags().StringVar(&networkText, "network", "", "only those of this network (name or ID)")
 	return c
 }

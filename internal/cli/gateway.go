@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,9 +14,13 @@ var gatewayColumns = []column[gateway]{
 	{name: "Tenant", value: func(g gateway) any { return g.TenantID }},
 	{name: "Name", value: func(g gateway) any { return g.Name }},
 	{name: "Devices", value: func(g gateway) any { return showDevices(g.Devices) }},
-	{name: "Status", value: func(g gateway) any { return g.Status }, long: true},
-	{name: "Status Reason", value: func(g gateway) any { return g.StatusReason }, long: true},
-	{name: "Description", value: func(g gateway) any { return g.Description }, long: true},
+	{name: "created_at", value: func(g gateway) any { return g.CreatedAt }, long: true},
+	{name: "description", value: func(g gateway) any { return g.Description }, long: true},
+	{name: "project_id", value: func(g gateway) any { return g.ProjectID }, long: true},
+	{name: "revision_number", value: func(g gateway) any { return g.Revision }, long: true},
+	{name: "status", value: func(g gateway) any { return g.Status }, long: true},
+	{name: "status_reason", value: func(g gateway) any { return g.StatusReason }, long: true},
+	{name: "updated_at", value: func(g gateway) any { return g.UpdatedAt }, long: true},
 }
 
 func showDevices(devices []device) cell {
@@ -36,64 +39,110 @@ func showDevices(devices []device) cell {
 
 const deviceUsage = `a switch and its ports: name=D,interface_names="if1|100#200;if2|300"; can be repeated`
 
-// parseDevice reads name=D,interface_names=IF[|VLAN[#VLAN]...][;IF...]. What is
-// missing or wrong in it is for the API to say.
-func parseDevice(s string) (device, error) {
-	var d device
-	for _, part := range strings.Split(s, ",") {
+// parseDevice reads name=D,interface_names=IF[|VLAN[#VLAN]...][;IF...] as the openstack
+// client does: a comma without a key behind it belongs to the value before, and what is
+// missing or wrong in a value is for the API to say. It returns the keys that mean nothing.
+func parseDevice(s string) (d device, unknown []string, err error) {
+	var keys []string
+	values := map[string]string{}
+	for i, part := range strings.Split(s, ",") {
 		key, value, ok := strings.Cut(part, "=")
-		value = strings.Trim(value, `"'`)
-		switch key = strings.TrimSpace(key); {
-		case ok && key == "name":
+		switch {
+		case ok:
+			key = strings.TrimSpace(key)
+			keys = append(keys, key)
+			values[key] = value
+		case i == 0:
+			return d, nil, fmt.Errorf("%q is no KEY=VALUE: it must look like name=ps1,interface_names=\"eth1|100#200;eth2|300\"", part)
+		default:
+			values[keys[len(keys)-1]] += "," + part
+		}
+	}
+	for _, key := range keys {
+		value := unquote(values[key])
+		switch key {
+		case "name":
 			d.DeviceName = value
-		case ok && key == "interface_names":
-			for _, p := range strings.Split(value, ";") {
-				name, vlans, has := strings.Cut(p, "|")
-				if p = strings.TrimSpace(p); p == "" {
-					continue
+		case "interface_names":
+			d.Interfaces = nil
+			if value != "" {
+				for p := range strings.SplitSeq(value, ";") {
+					d.Interfaces = append(d.Interfaces, parsePort(p))
 				}
-				port := port{Name: strings.TrimSpace(name)}
-				if has {
-					port.SegmentationID = strings.Split(vlans, "#")
-				}
-				d.Interfaces = append(d.Interfaces, port)
 			}
 		default:
-			return d, usage("--device %s: %q is not known: it must look like name=ps1,interface_names=\"eth1|100#200;eth2|300\"", s, part)
+			unknown = append(unknown, key)
 		}
 	}
-	return d, nil
+	return d, unknown, nil
 }
 
-func parseDevices(all []string) ([]device, error) {
-	devices := make([]device, len(all))
-	for i, s := range all {
-		var err error
-		if devices[i], err = parseDevice(s); err != nil {
-			return nil, err
-		}
+func parsePort(s string) port {
+	name, vlans, has := strings.Cut(s, "|")
+	p := port{Name: strings.TrimSpace(name)}
+	if has {
+		vlans, _, _ = strings.Cut(vlans, "|")
+		p.SegmentationID = strings.Split(strings.TrimSpace(vlans), "#")
 	}
-	return devices, nil
+	return p
+}
+
+// unquote takes away quotes that a shell was meant to.
+func unquote(s string) string {
+	if n := len(s); n >= 2 && (s[0] == '"' || s[0] == '\'') && s[n-1] == s[0] {
+		return s[1 : n-1]
+	}
+	return s
+}
+
+// deviceFlag is --device, which is read where the command line is.
+type deviceFlag struct {
+	devices []device
+	unknown []string
+}
+
+func (f *deviceFlag) String() string { return "" }
+func (f *deviceFlag) Type() string   { return "name=D,interface_names=..." }
+func (f *deviceFlag) Set(s string) error {
+	d, unknown, err := parseDevice(s)
+	if err != nil {
+		return err
+	}
+	f.devices = append(f.devices, d)
+	f.unknown = append(f.unknown, unknown...)
+	return nil
+}
+
+// list is never null: an empty list is what the API has a word for.
+func (f *deviceFlag) list() []device { return append([]device{}, f.devices...) }
+
+// note tells of keys that mean nothing: a typing error, perhaps.
+func (f *deviceFlag) note(a *app) {
+	for _, key := range f.unknown {
+		_, _ = fmt.Fprintf(a.env.Err, "Note: --device: the key %q means nothing; there are name and interface_names\n", key)
+	}
 }
 
 func (a *app) gatewayCreate(use string) *cobra.Command {
 	var f form
 	var w waiting
-	var devices []string
-	var project, tenant, description string
+	var devices deviceFlag
+	var owner ownerFlags
+	var description string
 	c := &cobra.Command{
 		Use: use, Short: "Create a gateway: ports of switches that networks can be connected to", Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			parsed, err := parseDevices(devices)
-			if err != nil {
-				return err
-			}
 			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
-			body := map[string]any{"name": args[0], "devices": parsed}
-			if owner := cmp.Or(project, tenant); owner != "" {
-				body["tenant_id"] = owner
+			devices.note(a)
+			body := map[string]any{"name": args[0], "devices": devices.list()}
+			project, err := owner.id(c.Context(), a)
+			if err != nil {
+				return err
+			}
+			if project != "" {
+				body["tenant_id"] = project
 			}
 			if description != "" {
 				body["description"] = description
@@ -107,42 +156,39 @@ func (a *app) gatewayCreate(use string) *cobra.Command {
 					return err
 				}
 			}
-			return printOne(a.env.Out, &f, g, gatewayColumns)
+			return printOne(a, &f, g, gatewayColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	w.flags(c, "the gateway is ACTIVE")
-	c.Flags().StringArrayVar(&devices, "device", nil, deviceUsage)
+	c.Flags().Var(&devices, "device", deviceUsage)
 	c.Flags().StringVar(&description, "description", "", "what it is for")
-	projectFlags(c, &project, &tenant, "the project that owns it")
+	owner.flags(c, "the project that owns it")
 	return c
-}
-
-// projectFlags adds --project and its old name.
-func projectFlags(c *cobra.Command, project, tenant *string, about string) {
-	c.Flags().StringVar(project, "project", "", about+" (an ID)")
-	c.Flags().StringVar(tenant, "tenant-id", "", "the same as --project")
-	c.MarkFlagsMutuallyExclusive("project", "tenant-id")
 }
 
 func (a *app) gatewayList(use string) *cobra.Command {
 	var f form
-	var project, tenant string
+	var owner ownerFlags
 	c := &cobra.Command{
 		Use: use, Short: "List gateways", Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
-			all, err := fetch[gateway](c.Context(), a, "/l2-gateways", "l2_gateways", ownedBy(cmp.Or(project, tenant)))
+			project, err := owner.id(c.Context(), a)
 			if err != nil {
 				return err
 			}
-			return printList(a.env.Out, &f, all, gatewayColumns)
+			all, err := fetch[gateway](c.Context(), a, "/l2-gateways", "l2_gateways", ownedBy(project))
+			if err != nil {
+				return err
+			}
+			return printList(a, &f, all, gatewayColumns)
 		},
 	}
-	f.flags(c, true)
-	projectFlags(c, &project, &tenant, "only those of this project")
+	f.flags(a, c, true)
+	owner.flags(c, "only those of this project")
 	return c
 }
 
@@ -165,16 +211,17 @@ func (a *app) gatewayShow(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printOne(a.env.Out, &f, g, gatewayColumns)
+			return printOne(a, &f, g, gatewayColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	return c
 }
 
 func (a *app) gatewayUpdate(use string) *cobra.Command {
 	var f form
-	var devices, remove []string
+	var devices deviceFlag
+	var remove []string
 	var name, description string
 	c := &cobra.Command{
 		Use: use, Short: "Change a gateway's name, devices or interfaces", Args: arguments(1, 1),
@@ -189,13 +236,10 @@ func (a *app) gatewayUpdate(use string) *cobra.Command {
 			if len(remove) > 0 {
 				body["remove_devices"] = remove
 			}
-			if len(devices) > 0 {
-				parsed, err := parseDevices(devices)
-				if err != nil {
-					return err
-				}
-				body["devices"] = parsed
+			if len(devices.devices) > 0 {
+				body["devices"] = devices.devices
 			}
+			devices.note(a)
 			if err := check(&f, gatewayColumns); err != nil {
 				return err
 			}
@@ -206,13 +250,13 @@ func (a *app) gatewayUpdate(use string) *cobra.Command {
 			if g, err = send[gateway](c.Context(), a, http.MethodPut, "/l2-gateways/"+url.PathEscape(g.ID), "l2_gateway", body); err != nil {
 				return err
 			}
-			return printOne(a.env.Out, &f, g, gatewayColumns)
+			return printOne(a, &f, g, gatewayColumns)
 		},
 	}
-	f.flags(c, false)
+	f.flags(a, c, false)
 	c.Flags().StringVar(&name, "name", "", "the new name")
 	c.Flags().StringVar(&description, "description", "", "what it is for")
-	c.Flags().StringArrayVar(&devices, "device", nil, deviceUsage+"; it replaces the ports of this device, the others stay")
+	c.Flags().Var(&devices, "device", deviceUsage+"; it replaces the ports of this device, the others stay")
 	c.Flags().StringArrayVar(&remove, "remove-device", nil, "the name of a device to take away; can be repeated")
 	return c
 }
@@ -229,7 +273,7 @@ func (a *app) gatewayDelete(use string) *cobra.Command {
 				if err := a.call(c.Context(), http.MethodDelete, "/l2-gateways/"+url.PathEscape(g.ID), nil, nil); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.env.Out, "L2 Gateaway %s deleted\n", g.ID) // sic: scripts know it so
+				_, err = fmt.Fprintf(a.env.Err, "L2 Gateaway %s deleted\n", g.ID) // sic: scripts know it so
 				return err
 			})
 		},

@@ -1,13 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 )
 
@@ -56,6 +56,8 @@ type form struct {
 
 	noIndent   bool
 	printEmpty bool
+	maxWidth   int
+	fitWidth   bool
 	prefix     string
 	quote      string
 	sort       []string
@@ -63,40 +65,65 @@ type form struct {
 	many       bool // a list, not one object
 }
 
-func (f *form) flags(c *cobra.Command, many bool) {
+var (
+	listFormats = []string{"csv", "json", "table", "value", "yaml"}
+	showFormats = []string{"json", "shell", "table", "value", "yaml"}
+	quotes      = []string{"all", "minimal", "none", "nonnumeric"}
+)
+
+func (f *form) flags(a *app, c *cobra.Command, many bool) {
 	f.many = many
-	other := "shell"
+	formats := showFormats
 	if many {
-		other = "csv"
+		formats = listFormats
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.format, "format", "f", "table", "the output format: table, json, yaml, value or "+other)
+	f.format = "table"
+	flags.VarP(&choice{&f.format, formats}, "format", "f", "the output format")
 	flags.StringArrayVarP(&f.columns, "column", "c", nil, "a column to show; can be repeated")
 	flags.BoolVar(&f.long, "long", false, "show more columns")
 	flags.BoolVar(&f.noIndent, "noindent", false, "json: all on one line")
+	width, _ := strconv.Atoi(a.env.Getenv("CLIFF_MAX_TERM_WIDTH"))
+	flags.IntVar(&f.maxWidth, "max-width", width, "table: the most columns of the terminal to use, <1 for any number (env CLIFF_MAX_TERM_WIDTH)")
+	fit, _ := strconv.Atoi(a.env.Getenv("CLIFF_FIT_WIDTH"))
+	flags.BoolVar(&f.fitWidth, "fit-width", fit != 0, "table: no wider than the terminal (env CLIFF_FIT_WIDTH=1)")
 	flags.BoolVar(&f.printEmpty, "print-empty", false, "table: print the head even if there are no rows")
 	if many {
-		flags.StringVar(&f.quote, "quote", "nonnumeric", "csv: what to quote: all, minimal, none or nonnumeric")
+		f.quote = "nonnumeric"
+		flags.Var(&choice{&f.quote, quotes}, "quote", "csv: what to quote")
 		flags.StringArrayVar(&f.sort, "sort-column", nil, "a column to sort by; can be repeated")
 		flags.BoolVar(&f.descending, "sort-descending", false, "sort the other way round")
 		flags.Bool("sort-ascending", false, "sort upwards, as is done anyway")
+		c.MarkFlagsMutuallyExclusive("sort-ascending", "sort-descending")
 	} else {
 		flags.StringVar(&f.prefix, "prefix", "", "shell: what to put before each name")
 	}
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// choice is an option with few values.
+type choice struct {
+	value *string
+	of    []string
+}
+
+func (c *choice) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return *c.value
+}
+func (c *choice) Type() string { return strings.Join(c.of, "|") }
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return fmt.Errorf("invalid choice: '%s' (choose from '%s')", s, strings.Join(c.of, "', '"))
+	}
+	*c.value = s
+	return nil
 }
 
 // check finds what is wrong with the options before anything is done.
 func check[T any](f *form, columns []column[T]) error {
-	formats := []string{"table", "json", "yaml", "value", "shell"}
-	if f.many {
-		formats[4] = "csv"
-	}
-	if !slices.Contains(formats, f.format) {
-		return usage("-f %q is not a format: it must be one of %s", f.format, strings.Join(formats, ", "))
-	}
-	if quotes := []string{"all", "minimal", "none", "nonnumeric"}; f.many && !slices.Contains(quotes, f.quote) {
-		return usage("--quote %q is not known: it must be one of %s", f.quote, strings.Join(quotes, ", "))
-	}
 	_, err := pick(f, columns)
 	return err
 }
@@ -106,7 +133,7 @@ func check[T any](f *form, columns []column[T]) error {
 func pick[T any](f *form, all []column[T]) ([]column[T], error) {
 	var out []column[T]
 	for _, c := range all {
-		if len(f.columns) == 0 && (!c.long || f.long) || slices.ContainsFunc(f.columns, func(s string) bool { return strings.EqualFold(s, c.name) }) {
+		if len(f.columns) == 0 && (!c.long || f.long) || slices.ContainsFunc(f.columns, func(s string) bool { return sameColumn(s, c.name) }) {
 			out = append(out, c)
 		}
 	}
@@ -115,28 +142,52 @@ func pick[T any](f *form, all []column[T]) ([]column[T], error) {
 		for i, c := range all {
 			names[i] = c.name
 		}
-		return nil, usage("No recognized column names in %q. Recognized columns are %q.", f.columns, names)
+		return nil, fmt.Errorf("No recognized column names in %s. Recognized columns are %s.", //nolint:staticcheck // the openstack client's words
+			pythonText(texts(f.columns)), pythonText(texts(names)))
 	}
 	return out, nil
 }
 
+// sameColumn compares without regard to case, and a space is as good as an underscore.
+func sameColumn(a, b string) bool {
+	return strings.EqualFold(strings.ReplaceAll(a, " ", "_"), strings.ReplaceAll(b, " ", "_"))
+}
+
 // printList prints a row for each x.
-func printList[T any](w io.Writer, f *form, all []T, columns []column[T]) error {
-	columns, err := pick(f, columns)
+func printList[T any](a *app, f *form, all []T, columns []column[T]) error {
+	shown, err := pick(f, columns)
 	if err != nil {
 		return err
 	}
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
-	}
+	// Rows are sorted by columns that are not shown, too.
+	every := make([]string, len(columns))
 	rows := make([][]any, len(all))
-	for i, x := range all {
-		for _, c := range columns {
-			rows[i] = append(rows[i], c.value(x))
+	for i, c := range columns {
+		every[i] = c.name
+		for k, x := range all {
+			rows[k] = append(rows[k], c.value(x))
 		}
 	}
-	f.sortRows(names, rows)
+	for _, name := range f.sortRows(every, rows) {
+		_, _ = fmt.Fprintf(a.env.Err, "Could not sort on field '%s'; unsortable types\n", name)
+	}
+	names := make([]string, len(shown))
+	places := make([]int, len(shown))
+	for i, c := range shown {
+		names[i], places[i] = c.name, slices.Index(every, c.name)
+	}
+	for k, row := range rows {
+		short := make([]any, len(places))
+		for i, place := range places {
+			short[i] = row[place]
+		}
+		rows[k] = short
+	}
+	_, err = io.WriteString(a.env.Out, f.list(a.env, names, rows))
+	return err
+}
+
+func (f *form) list(env Environment, names []string, rows [][]any) string {
 	switch f.format {
 	case "json", "yaml":
 		out := make(list, len(rows))
@@ -147,103 +198,102 @@ func printList[T any](w io.Writer, f *form, all []T, columns []column[T]) error 
 			}
 			out[i] = d
 		}
-		return f.writeTree(w, out)
-	case "value":
-		for _, row := range rows {
-			fields := make([]string, len(row))
-			for j, v := range row {
-				fields[j] = machineText(v)
-			}
-			if _, err := fmt.Fprintln(w, strings.Join(fields, " ")); err != nil {
-				return err
-			}
+		if f.format == "yaml" {
+			return string(appendYAML(nil, out))
 		}
-		return nil
+		return f.json(out)
+	case "value":
+		var b strings.Builder
+		for _, row := range rows {
+			for j, v := range row {
+				if j > 0 {
+					b.WriteByte(' ')
+				}
+				b.WriteString(machineText(v))
+			}
+			b.WriteByte('\n')
+		}
+		return b.String()
 	case "csv":
-		return f.writeCSV(w, names, rows)
+		return f.csv(names, rows)
 	}
-	if len(rows) == 0 && !f.printEmpty {
-		_, err = fmt.Fprintln(w)
-		return err
+	return f.table(env, names, rows)
+}
+
+func (f *form) json(v any) string {
+	indent := 0
+	if f.noIndent {
+		indent = -1
 	}
-	return writeTable(w, names, rows, true)
+	return string(append(appendJSON(nil, v, indent), '\n'))
 }
 
 // printOne prints a row for each column of x.
-func printOne[T any](w io.Writer, f *form, x T, columns []column[T]) error {
+func printOne[T any](a *app, f *form, x T, columns []column[T]) error {
 	columns, err := pick(f, columns)
 	if err != nil {
 		return err
 	}
 	// The openstack client shows the fields of one object in the order of their names.
-	slices.SortStableFunc(columns, func(a, b column[T]) int { return strings.Compare(a.name, b.name) })
+	slices.SortStableFunc(columns, func(a, b column[T]) int { return cmp.Compare(a.name, b.name) })
 	d := make(dict, len(columns))
 	for i, c := range columns {
 		d[i] = pair{c.name, c.value(x)}
 	}
+	_, err = io.WriteString(a.env.Out, f.one(a.env, d))
+	return err
+}
+
+func (f *form) one(env Environment, d dict) string {
+	var b []byte
 	switch f.format {
-	case "json", "yaml":
-		return f.writeTree(w, d)
+	case "json":
+		return f.json(d)
+	case "yaml":
+		for _, p := range d {
+			b = appendYAML(b, dict{p})
+		}
+		return string(b)
 	case "value":
 		for _, p := range d {
-			if _, err := fmt.Fprintln(w, machineText(p.value)); err != nil {
-				return err
-			}
+			b = fmt.Appendln(b, machineText(p.value))
 		}
-		return nil
+		return string(b)
 	case "shell":
 		for _, p := range d {
-			name := strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(f.prefix + p.key))
+			name := strings.ToLower(strings.NewReplacer(" ", "_", "-", "_", ":", "_").Replace(p.key))
+			// More than the openstack client escapes: eval must not run what a name says.
 			value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(machineText(p.value))
-			if _, err := fmt.Fprintf(w, "%s=\"%s\"\n", name, value); err != nil {
-				return err
-			}
+			b = fmt.Appendf(b, "%s%s=\"%s\"\n", f.prefix, name, value)
 		}
-		return nil
+		return string(b)
 	}
 	rows := make([][]any, len(d))
 	for i, p := range d {
 		rows[i] = []any{p.key, p.value}
 	}
-	return writeTable(w, []string{"Field", "Value"}, rows, false)
+	return f.table(env, []string{"Field", "Value"}, rows)
 }
 
-// writeTable draws cliff's frame. In a list, columns of numbers are to the right.
-func writeTable(w io.Writer, names []string, rows [][]any, many bool) error {
-	t := table.NewWriter()
-	style := table.StyleDefault
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	header := make(table.Row, len(names))
-	var configs []table.ColumnConfig
-	for i, name := range names {
-		header[i] = name
-		align := text.AlignLeft
-		if many && numbers(rows, i) {
-			align = text.AlignRight
-		}
-		configs = append(configs, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align})
+// compareValues orders numbers by size, texts by their characters, and nothing last.
+func compareValues(a, b any) int {
+	a, b = machine(a), machine(b)
+	x, okX := a.(int)
+	y, okY := b.(int)
+	switch {
+	case okX && okY:
+		return cmp.Compare(x, y)
+	case a == nil || b == nil:
+		return cmp.Compare(truth(a == nil), truth(b == nil))
 	}
-	t.SetColumnConfigs(configs)
-	t.AppendHeader(header)
-	for _, row := range rows {
-		cells := make(table.Row, len(row))
-		for i, v := range row {
-			cells[i] = printable(humanText(v))
-		}
-		t.AppendRow(cells)
-	}
-	_, err := fmt.Fprintln(w, t.Render())
-	return err
+	return cmp.Compare(machineText(a), machineText(b))
 }
 
-// numbers reports whether a column is one of numbers, by its first row.
-func numbers(rows [][]any, column int) bool {
-	if len(rows) == 0 {
-		return false
+func truth(b bool) int {
+	if b {
+		return 1
 	}
-	_, ok := rows[0][column].(int)
-	return ok
+	return 0
 }
 
 // printable keeps names from moving the cursor.
@@ -264,28 +314,4 @@ func (p plainWriter) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
-}
-
-func (f *form) sortRows(names []string, rows [][]any) {
-	var by []int
-	for _, name := range f.sort {
-		if i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, name) }); i >= 0 {
-			by = append(by, i)
-		}
-	}
-	if by == nil {
-		return
-	}
-	slices.SortStableFunc(rows, func(a, b []any) int {
-		for _, i := range by {
-			c := compareValues(a[i], b[i])
-			if f.descending {
-				c = -c
-			}
-			if c != 0 {
-				return c
-			}
-		}
-		return 0
-	})
 }

@@ -72,6 +72,9 @@ func TestScripts(t *testing.T) {
 
 var ids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
+// times are of objects that a script makes, which it makes at the time it runs.
+var times = regexp.MustCompile(`"20[0-9T:-]{17}Z"`)
+
 // steady FILE: writes the last output to FILE with every id that the API made
 // replaced by one of equal width.
 func steady(ts *testscript.TestScript, _ bool, args []string) {
@@ -81,6 +84,7 @@ func steady(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 	})
+	text = times.ReplaceAllString(text, `"2026-01-02T03:04:05Z"`)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 

@@ -52,20 +52,20 @@ func (a *app) status(use string) *cobra.Command {
 			if err != nil {
 				// The servers' database is away, say: agents and switches are known all the same.
 				if len(found) > 0 {
-					if failed := printList(a.env.Out, &f, found, troubleColumns); failed != nil {
+					if failed := printList(a, &f, found, troubleColumns); failed != nil {
 						return failed
 					}
 				}
 				return err
 			}
 			if len(found) > 0 || f.format != "table" {
-				return printList(a.env.Out, &f, found, troubleColumns)
+				return printList(a, &f, found, troubleColumns)
 			}
 			_, err = fmt.Fprintf(a.env.Out, "All is ACTIVE (devices: %d, gateways: %d, connections: %d).\n", len(devices), len(gateways), len(connections))
 			return err
 		},
 	}
-	f.flags(c, true)
+	f.flags(a, c, true)
 	return c
 }
 

@@ -58,14 +58,14 @@ exit code.`,
 				}
 			}
 			if len(found) > 0 || f.format != "table" {
-				if err := printList(a.env.Out, &f, found, findingColumns); err != nil {
+				if err := printList(a, &f, found, findingColumns); err != nil {
 					return err
 				}
 			}
 			return a.verdict(&f, checked, unchecked, len(found))
 		},
 	}
-	f.flags(c, true)
+	f.flags(a, c, true)
 	return c
 }
 

@@ -1,0 +1,73 @@
+"""Runs the real openstack client many times from one process.
+
+Reads one JSON object per line ({"args": [...], "env": {...}, "dir": "..."}) and answers
+each with {"code": N, "stdout": "...", "stderr": "..."}. The client is loaded once; each
+command runs in a child of its own, so that no command sees what another left behind.
+"""
+
+import io
+import json
+import os
+import sys
+import tempfile
+import warnings
+
+warnings.simplefilter("ignore")
+
+from openstackclient import shell  # noqa: E402
+from neutronclient.v2_0 import client as _client  # noqa: E402,F401
+import keystoneauth1.session  # noqa: E402,F401
+import yaml  # noqa: E402,F401
+
+
+def warm():
+    """Loads what every command loads, at the cost of one command that asks nobody."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+    try:
+        shell.OpenStackShell().command_manager
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def run(order):
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8")
+                sys.stderr = io.TextIOWrapper(
+                    io.FileIO(2, "w", closefd=False), encoding="utf-8", line_buffering=True)
+                for name in [n for n in os.environ if n.startswith(("OS_", "CLIFF_"))]:
+                    del os.environ[name]
+                os.environ.update(order.get("env") or {})
+                if order.get("dir"):
+                    os.chdir(order["dir"])
+                sys.argv = ["openstack"] + order["args"]
+                try:
+                    code = shell.main(order["args"]) or 0
+                except SystemExit as e:
+                    code = e.code if isinstance(e.code, int) else 1
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        out.seek(0)
+        err.seek(0)
+        return {
+            "code": os.waitstatus_to_exitcode(status),
+            "stdout": out.read().decode("utf-8", "replace"),
+            "stderr": err.read().decode("utf-8", "replace"),
+        }
+
+
+warm()
+answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+os.dup2(2, 1)
+for line in sys.stdin:
+    print(json.dumps(run(json.loads(line))), file=answers, flush=True)
