@@ -45,7 +45,7 @@ func command(name string) *cobra.Command {
 		root = cli.NewOpenStackCommand(env)
 	default:
 		root = cli.NewCommand(env)
-		for _, c := range []*cobra.Command{newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts(), newPolicy()} {
+		for _, c := range []*cobra.Command{newServe(), newAgent("agent"), newStandalone(), newDump(), newCerts(), newDB(), newPolicy()} {
 			cli.Join(root, c)
 		}
 	}

@@ -31,6 +31,8 @@ type engine struct {
 	// a commit.
 	remote bool
 
+	// local: what is said to it does not leave this host.
+	local bool
 	// rowwise: (a, b) > (1, 2) enters an index.
 	rowwise bool
 
@@ -62,6 +64,7 @@ type tuning struct {
 	syncWait               int // Galera's wsrep_sync_wait
 	retries                int // of opening, while the server is away; -1: without end
 	retryInterval          time.Duration
+	mustExist              bool // SQLite's file is not made
 }
 
 func usual() tuning {
@@ -79,7 +82,7 @@ func open(ctx context.Context, connection string, t tuning) (engine, error) {
 		if driver != "" && driver != "pysqlite" {
 			break
 		}
-		return openSQLite(rest)
+		return openSQLite(rest, t)
 	case "postgresql", "postgres", "mysql", "mariadb":
 		a, err := parseAddress(rest)
 		if err != nil {

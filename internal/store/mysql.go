@@ -57,6 +57,7 @@ func openMySQL(ctx context.Context, a address, t tuning) (engine, error) {
 	const name = "CONCAT('l2gw ', MD5(DATABASE()))"
 	return engine{
 		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true,
+		local:   onThisHost(config.Net, hostOf(config.Addr)),
 		clock:   "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
 		writing: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},

@@ -37,6 +37,7 @@ func openPostgreSQL(a address, t tuning) (engine, error) {
 	const key = "1815242615" // "l2gw" in ASCII
 	return engine{
 		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true, rowwise: true,
+		local:   onThisHost("tcp", config.Host),
 		clock:   "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 		writing: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},

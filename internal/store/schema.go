@@ -24,6 +24,7 @@ func SchemaOf(ctx context.Context, url string, options ...Option) (Schema, error
 	if err != nil {
 		return Schema{}, err
 	}
+	s.tuning.mustExist = true
 	return s.schemaOf(ctx, url)
 }
 

@@ -3,7 +3,9 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -16,7 +18,7 @@ import (
 // openSQLite opens the same file twice. SQLite has one writer at a time: with
 // one connection for it, writers queue in the process instead of failing.
 // Readers see the last commit and wait for nobody (WAL).
-func openSQLite(rest string) (engine, error) {
+func openSQLite(rest string, t tuning) (engine, error) {
 	path, ok := strings.CutPrefix(rest, "/")
 	if !ok || path == "" || path == ":memory:" {
 		return engine{}, errors.New("database URL: it names no file: it must look like sqlite:////var/lib/l2gw/l2gw.db")
@@ -24,6 +26,11 @@ func openSQLite(rest string) (engine, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return engine{}, err
+	}
+	if t.mustExist {
+		if _, err := os.Stat(path); err != nil {
+			return engine{}, fmt.Errorf("%w; `l2gw db upgrade` makes it", err)
+		}
 	}
 	pool := func(connections int, options ...string) (*bun.DB, error) {
 		q := url.Values{

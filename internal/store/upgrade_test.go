@@ -156,8 +156,10 @@ func TestASchemaOfALaterVersionIsUsedUntilItTakesAway(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			url := e.fresh(t)
-			if schema, err := store.SchemaOf(t.Context(), url); err != nil || schema.Database != 0 || schema.Pending == 0 {
-				t.Fatalf("of an empty database: %+v, %v", schema, err)
+			if e.name != "SQLite" { // whose file is not there yet
+				if schema, err := store.SchemaOf(t.Context(), url); err != nil || schema.Database != 0 || schema.Pending == 0 {
+					t.Fatalf("of an empty database: %+v, %v", schema, err)
+				}
 			}
 			from, to, err := store.Upgrade(t.Context(), url)
 			if err != nil || from.Database != 0 || to.Database != to.Program || to.Pending != 0 {
