@@ -61,9 +61,3 @@ func (c *cache[K, V]) put(key K, value V, until time.Time) {
 		delete(c.entries, oldest.key)
 	}
 }
-
-func (c *cache[K, V]) len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.entries)
-}

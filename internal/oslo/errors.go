@@ -3,6 +3,7 @@ package oslo
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // maxShown bounds how much of a value an error shows.
@@ -17,10 +18,15 @@ type ParseError struct {
 }
 
 func (e *ParseError) Error() string {
-	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Reason, shown(e.Text))
+	text := shown(e.Text)
+	if secret(e.Text) {
+		text = hidden
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Reason, text)
 }
 
-// ValueError is a value that its option does not take.
+// ValueError is a value that its option does not take. That of an option with a
+// password is not kept.
 type ValueError struct {
 	Origin
 	Group, Name string
@@ -29,7 +35,11 @@ type ValueError struct {
 }
 
 func (e *ValueError) Error() string {
-	return fmt.Sprintf("%s: [%s] %s = %s: %s", e.Origin, e.Group, e.Name, shown(e.Value), e.Reason)
+	value := shown(e.Value)
+	if secret(e.Name) {
+		value = hidden
+	}
+	return fmt.Sprintf("%s: [%s] %s = %s: %s", e.Origin, e.Group, e.Name, value, e.Reason)
 }
 
 func shown(text string) string {
@@ -37,4 +47,18 @@ func shown(text string) string {
 		text = string(r[:maxShown]) + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// hidden stands for what nobody may read.
+const hidden = "(not shown)"
+
+// secret says whether the value of an option of this name has a password in it.
+func secret(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"password", "secret", "connection", "transport_url", "transport-url"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
 }

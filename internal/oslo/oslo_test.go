@@ -400,3 +400,24 @@ func lastOf(all []assignment, o option) string {
 	}
 	return text
 }
+
+func TestAPasswordIsInNoError(t *testing.T) {
+	for _, text := range []string{
+		"[a]\npassword = hunter2$nothing\n", "[a]\nmemcache_secret_key = hunter2$nothing\n", "[a]\nconnection = mysql://u:hunter2$nothing@h/d\n", "[a]\npassword hunter2$nothing\n",
+	} {
+		path := filepath.Join(t.TempDir(), "a.ini")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load([]string{path}, nil)
+		if err == nil {
+			for _, name := range []string{"password", "memcache_secret_key", "connection"} {
+				c.String("a", name, "")
+			}
+			err = c.Err()
+		}
+		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "nothing") || !strings.Contains(err.Error(), "a.ini:2") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

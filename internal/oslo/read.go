@@ -31,7 +31,7 @@ func (c *Config) String(group, name, otherwise string) string {
 	}
 	text, err := c.expand(v.text, o.group, []option{o})
 	if err != nil {
-		c.wrong(o, v, err.Error())
+		c.wrongReference(o, v, err)
 		return otherwise
 	}
 	return text
@@ -49,7 +49,7 @@ func (c *Config) Multi(group, name string, otherwise ...string) []string {
 	for _, v := range vs {
 		text, err := c.expand(v.text, o.group, []option{o})
 		if err != nil {
-			c.wrong(o, v, err.Error())
+			c.wrongReference(o, v, err)
 			return otherwise
 		}
 		texts = append(texts, text)
@@ -201,13 +201,25 @@ func (c *Config) text(group, name string) (string, bool, option, value) {
 	}
 	text, err := c.expand(v.text, o.group, []option{o})
 	if err != nil {
-		c.wrong(o, v, err.Error())
+		c.wrongReference(o, v, err)
 		return "", false, o, v
 	}
 	return text, true, o, v
 }
 
+// wrongReference is about the $ in a value. What follows it in a password is a part of that.
+func (c *Config) wrongReference(o option, v value, err error) {
+	reason := err.Error()
+	if secret(o.name) {
+		reason = "what follows a $ in it is taken for the name of another option, and there is none; a dollar sign is written $$"
+	}
+	c.wrong(o, v, reason)
+}
+
 func (c *Config) wrong(o option, v value, reason string) {
+	if secret(o.name) {
+		v.text = ""
+	}
 	if v.from == (Origin{}) {
 		v.from.File = "configuration"
 	}
