@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,11 @@ func TestAServersRestartUnderLoadLosesNoAcknowledgedWriteAndRepeatsNone(t *testi
 		url := server.Database(t)
 		stores := []*store.Store{open(t, url), open(t, url)}
 		told := intents{acknowledged: map[string]string{}, renamed: map[string]int{}, maybeRenamed: map[string]int{}}
-		var done, refused atomic.Int64
+		const limit = 10
+		if err := stores[0].SetQuota(t.Context(), "limited", map[string]int{l2gw.QuotaGateways: limit}); err != nil {
+			t.Fatal(err)
+		}
+		var done, refused, overQuota atomic.Int64
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
 		for w := range 20 {
@@ -50,7 +55,15 @@ func TestAServersRestartUnderLoadLosesNoAcknowledgedWriteAndRepeatsNone(t *testi
 					default:
 					}
 					name := fmt.Sprintf("w%d-%d", w, i)
-					g, err := s.CreateGateway(t.Context(), gw(name, "ps1/eth1"))
+					in := gw(name, "ps1/eth1")
+					if i%3 == 2 {
+						in.ProjectID = "limited"
+					}
+					g, err := s.CreateGateway(t.Context(), in)
+					if e, ok := errors.AsType[*l2gw.Error](err); ok && e.Type == "OverQuota" && in.ProjectID == "limited" {
+						overQuota.Add(1)
+						continue
+					}
 					if !told.write(t, err, &done, &refused) {
 						continue
 					}
@@ -83,9 +96,14 @@ func TestAServersRestartUnderLoadLosesNoAcknowledgedWriteAndRepeatsNone(t *testi
 			before := refused.Load()
 			until(t, "a write is refused while the server is away", func() bool { return refused.Load() > before })
 			server.Run(t)
+			back := time.Now()
 			done.Store(0)
 			progress("writes after the fault")
+			if took := time.Since(back); took > 10*time.Second {
+				t.Errorf("20 writes after the server's return took %v, want 2 s", took)
+			}
 		}
+		until(t, "the quota is used up", func() bool { return overQuota.Load() > 0 })
 		close(stop)
 		wg.Wait()
 
@@ -110,7 +128,10 @@ func TestAServersRestartUnderLoadLosesNoAcknowledgedWriteAndRepeatsNone(t *testi
 				t.Errorf("%s was updated %d times, revision %d; %d to %d were asked for", name, n, g.Revision, least, most)
 			}
 		}
-		writes := int64(len(list))
+		if usage, err := stores[1].Quota(t.Context(), "limited"); err != nil || usage[l2gw.QuotaGateways] != (l2gw.QuotaUsage{Limit: limit, Used: limit}) {
+			t.Errorf("quota: %+v, %v", usage, err)
+		}
+		writes := int64(len(list)) + 1 // and the quota's
 		for _, g := range list {
 			writes += g.Revision - 1
 		}

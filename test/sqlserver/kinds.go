@@ -106,6 +106,20 @@ var mariadb = kind{
 	},
 }
 
+// galera is MariaDB as the first and only node of a Galera cluster.
+var galera = func() kind {
+	k := mariadb
+	k.name = "Galera"
+	k.command = func(s *Server) []string {
+		return append(mariadb.command(s),
+			"--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-cluster-name="+filepath.Base(s.dir),
+			"--wsrep-cluster-address=gcomm://", "--wsrep-node-address="+s.host(), "--wsrep-sst-method=rsync",
+			"--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
+			fmt.Sprintf("--wsrep-provider-options=gmcast.listen_addr=tcp://%s;gcache.size=1M;gcache.page_size=1M", s.cluster))
+	}
+	return k
+}()
+
 func quote(text string, backslash bool) string {
 	if backslash {
 		text = strings.ReplaceAll(text, `\`, `\\`)

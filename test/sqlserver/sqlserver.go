@@ -36,6 +36,7 @@ type Server struct {
 	CA     string // file of the authority that signed the server's certificate
 
 	certificate certs.Issued
+	cluster     string // host:port for other nodes, which there are none of
 
 	kind    kind
 	dir     string
@@ -78,6 +79,10 @@ func PostgreSQLAt(t testing.TB, host string) *Server { t.Helper(); return shared
 // MariaDB returns this process's MariaDB server.
 func MariaDB(t testing.TB) *Server { t.Helper(); return shared(t, mariadb, "127.0.0.1") }
 
+// Galera returns this process's node of a Galera cluster, which is MariaDB too.
+// It cannot be run again after [Server.Kill].
+func Galera(t testing.TB) *Server { t.Helper(); return shared(t, galera, "127.0.0.1") }
+
 func shared(t testing.TB, k kind, host string) *Server {
 	secrets.Keep(Password)
 	t.Helper()
@@ -118,7 +123,7 @@ func start(k kind, host string) (s *Server, err error) {
 		}
 	}
 	removeLeftovers()
-	s = &Server{kind: k, Addr: freeAddr(host)}
+	s = &Server{kind: k, Addr: freeAddr(host), cluster: freeAddr(host)}
 	if s.dir, err = os.MkdirTemp("", folders); err != nil {
 		return nil, err
 	}
