@@ -26,6 +26,8 @@ type world struct {
 	store   *store.Store
 	log     *bytes.Buffer
 	ctl     *controller
+	// options are what the API is made of beside the store and the controller.
+	options api.Options
 }
 
 // controller stands for what the controller tells the API.
@@ -93,6 +95,9 @@ func (c *controller) Validate(_ context.Context, device string) (l2gw.Validation
 const (
 	net1 = "fdfb8d1a-9f7f-4796-b9af-b650b7a1ba65"
 	net2 = "3cbc0213-4d80-4d95-9d32-2cbf6f6cbb1f"
+	// sharedNet is of another project than net1 and net2, and for all.
+	sharedNet = "9c7ab7f1-29d3-46e1-8b37-b7b5fdb5b1a4"
+
 	none = "00000000-0000-0000-0000-000000000000"
 )
 
@@ -105,8 +110,9 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(func() { _ = st.Close() })
 	ctl := &controller{
 		networks: map[string]l2gw.Network{
-			net1: {ID: net1, Name: "n1", VNI: 10683, MTU: 1450},
-			net2: {ID: net2, Name: "n2", VNI: 10066, MTU: 1450},
+			net1:      {ID: net1, Name: "n1", VNI: 10683, MTU: 1450},
+			net2:      {ID: net2, Name: "n2", VNI: 10066, MTU: 1450, ProjectID: "p2"},
+			sharedNet: {ID: sharedNet, Name: "n3", VNI: 10067, MTU: 1450, ProjectID: "p3", Shared: true},
 		},
 		databases: []l2gw.DatabaseState{{
 			Name: "ovsdb1", Agent: "host1", Connected: true, InSync: true, Schema: "1.7.0",
@@ -125,14 +131,15 @@ func newWorld(t testing.TB) *world {
 
 // serve puts the API before a store.
 func (w *world) serve(st api.Store) {
-	w.handler = api.New(api.Options{
-		Store: st, Status: w.ctl, Networks: w.ctl, Devices: w.ctl,
-		Agents: w.ctl, Commands: w.ctl,
-		Logger: slog.New(slog.NewJSONHandler(w.log, nil)),
-	})
+	o := w.options
+	o.Store, o.Status, o.Networks, o.Devices = st, w.ctl, w.ctl, w.ctl
+	o.Agents, o.Commands = w.ctl, w.ctl
+	o.Logger = slog.New(slog.NewJSONHandler(w.log, nil))
+	w.handler = api.New(o)
 }
 
-// request sends a request as it comes over the wire and returns the answer.
+// request sends a request as it comes over the wire and returns the answer, which
+// has to be as the OpenAPI document says.
 func (w *world) request(method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	r := httptest.NewRequestWithContext(w.t.Context(), method, "http://127.0.0.1:9696"+target, strings.NewReader(body))

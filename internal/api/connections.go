@@ -191,10 +191,18 @@ func (s *server) checkNetwork(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if !s.allows(ctx, "get_network", networkAttributes.target(&n)) {
+	if !s.allows(ctx, "get_network", networkTarget(&n)) {
 		return l2gw.NetworkNotFound(id)
 	}
 	return n.Connectable()
+}
+
+// networkTarget is a network as the policy's rules name it.
+func networkTarget(n *l2gw.Network) map[string]any {
+	return map[string]any{
+		"id": n.ID, "name": n.Name, "description": n.Description, "project_id": n.ProjectID, "tenant_id": n.ProjectID,
+		"shared": n.Shared, "router:external": false, "admin_state_up": true, "status": string(l2gw.StatusActive),
+	}
 }
 
 var connectionAttributes = table[connectionView]{

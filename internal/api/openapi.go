@@ -87,7 +87,9 @@ func (s *server) document() object {
 			{"responses", d.sharedResponses()},
 			{"headers", sharedHeaders},
 			{"securitySchemes", object{{"token", object{
-				{"type", "apiKey"}, {"in", "header"}, {"name", "X-Auth-Token"},
+				{"type", "apiKey"},
+				{"in", "header"},
+				{"name", "X-Auth-Token"},
 				{"description", "A token of Keystone's. A server with auth_strategy = noauth asks for none."},
 			}}}},
 		}},
@@ -125,7 +127,9 @@ func pathParameters(path string) object {
 	var all []object
 	for _, m := range pathVariable.FindAllStringSubmatch(path, -1) {
 		all = append(all, object{
-			{"name", m[1]}, {"in", "path"}, {"required", true},
+			{"name", m[1]},
+			{"in", "path"},
+			{"required", true},
 			{"description", "What is meant: its id, or its name where objects have no id. A slash in it is written %2F."},
 			{"schema", kind("string")},
 		})
