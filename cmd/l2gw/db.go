@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/url"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"l2gw"
 	"l2gw/internal/cli"
 	"l2gw/internal/store"
 )
@@ -29,6 +31,10 @@ var databaseKeys = map[string]key{
 	"database-max-retries":             {"database", "max_retries"},
 	"database-retry-interval":          {"database", "retry_interval"},
 	"database-wsrep-sync-wait":         {"database", "mysql_wsrep_sync_wait"},
+
+	"default-quota":               {"quotas", "default_quota"},
+	"quota-l2-gateway":            {"quotas", "quota_l2_gateway"},
+	"quota-l2-gateway-connection": {"quotas", "quota_l2_gateway_connection"},
 }
 
 // osloDBIgnored are the options of oslo.db that mean nothing here: what they are
@@ -46,14 +52,20 @@ type databaseOptions struct {
 	poolSize, overflow      int
 	recycle, retries, pause int // pause and recycle are seconds
 	syncWait                int
-	ignored                 map[string]*string
-	flags                   *pflag.FlagSet
+
+	quota, gateways, connections int // of projects that have no quota of their own
+
+	ignored map[string]*string
+	flags   *pflag.FlagSet
 }
 
 func (o *databaseOptions) addFlags(f *pflag.FlagSet) {
 	o.flags = f
 	f.StringVar(&o.url, "database", "", "URL of the database: postgresql://…, mysql+pymysql://… or sqlite:////PATH (a single server)")
 	o.addTuning(f)
+	for _, quota := range []string{"default-quota", "quota-l2-gateway", "quota-l2-gateway-connection"} {
+		f.Lookup(quota).Hidden = true // of servers alone
+	}
 }
 
 // addTuning adds the options that are rarely wanted: they are known from ini
@@ -66,6 +78,9 @@ func (o *databaseOptions) addTuning(f *pflag.FlagSet) {
 	f.IntVar(&o.recycle, "database-connection-recycle-time", 600, "seconds after which a connection is replaced; -1: never")
 	f.IntVar(&o.retries, "database-max-retries", 0, "how often to try again at the start while the server is away; -1: without end")
 	f.IntVar(&o.pause, "database-retry-interval", 10, "seconds between these")
+	f.IntVar(&o.quota, "default-quota", l2gw.Unlimited, "how many of anything a project may have, unless it is told otherwise; -1: any number")
+	f.IntVar(&o.gateways, "quota-l2-gateway", l2gw.Unlimited, "how many gateways a project may have that has no quota of its own; -1: any number")
+	f.IntVar(&o.connections, "quota-l2-gateway-connection", l2gw.Unlimited, "how many connections a project may have that has no quota of its own; -1: any number")
 	f.IntVar(&o.syncWait, "database-wsrep-sync-wait", 1, "wsrep_sync_wait on a node of a Galera cluster")
 	o.ignored = map[string]*string{}
 	for _, name := range osloDBIgnored {
@@ -85,6 +100,23 @@ func (o *databaseOptions) keys() map[string]key {
 		keys["database-"+strings.ReplaceAll(name, "_", "-")] = key{"database", name}
 	}
 	return keys
+}
+
+// and are the keys of the options and others.
+func (o *databaseOptions) and(others map[string]key) map[string]key {
+	keys := o.keys()
+	maps.Copy(keys, others)
+	return keys
+}
+
+// use gives a server its database, whose URL it has been told.
+func (o *databaseOptions) use(s *serverOptions, log *slog.Logger) (err error) {
+	if unused := o.notUsed(); len(unused) > 0 {
+		log.Info("options that mean nothing here are ignored", "options", strings.Join(unused, ", "))
+	}
+	o.url, s.store = s.database, o.options()
+	s.database, err = o.connection()
+	return err
 }
 
 // notUsed are the options that are given and mean nothing here.
@@ -119,6 +151,13 @@ func (o *databaseOptions) connection() (string, error) {
 // options are those of the store, as far as they are given.
 func (o *databaseOptions) options() (options []store.Option) {
 	given := o.flags.Changed
+	quotas := map[string]int{l2gw.QuotaGateways: o.gateways, l2gw.QuotaConnections: o.connections}
+	for resource, option := range map[string]string{l2gw.QuotaGateways: "quota-l2-gateway", l2gw.QuotaConnections: "quota-l2-gateway-connection"} {
+		if !given(option) {
+			quotas[resource] = o.quota
+		}
+	}
+	options = append(options, store.WithQuotaDefaults(quotas))
 	if given("database-max-pool-size") || given("database-max-overflow") {
 		options = append(options, store.WithPool(o.poolSize, o.overflow))
 	}

@@ -15,6 +15,7 @@ import (
 // controller that feeds the agents.
 type serve struct {
 	server   serverOptions
+	database databaseOptions
 	fabric   fabricOptions
 	stateDir string
 	common   commonOptions
@@ -42,7 +43,7 @@ func newServe() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
-			if err := s.common.fill(cmd.Flags(), serveKeys, section{keystone.Section, s.server.auth.read}); err != nil {
+			if err := s.common.fill(cmd.Flags(), s.database.and(serveKeys), section{keystone.Section, s.server.auth.read}); err != nil {
 				return err
 			}
 			s.server.policy.folders = s.common.folders()
@@ -58,6 +59,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.server.name, "server-name", "", "this server's name, as agents and people see it (default the host's)")
 	f.DurationVar(&s.server.confirm, "confirm-after", time.Minute, "after what time a further reading of the inventory lets go of the removals that are held")
 	f.Lookup("confirm-after").Hidden = true // for tests, which have no minute
+	s.database.addTuning(f)
 	s.fabric.addFlags(f)
 	s.server.auth.addFlags(f)
 	s.server.policy.addFlags(f)
@@ -80,6 +82,9 @@ func (s *serve) run(ctx context.Context) error {
 		if value == "" {
 			return fmt.Errorf("%s is missing", option)
 		}
+	}
+	if err := s.database.use(&s.server, log); err != nil {
+		return err
 	}
 	state, err := openStateDir("--state-dir", s.stateDir)
 	if err != nil {

@@ -28,6 +28,7 @@ type serverOptions struct {
 	listen    string
 	anywhere  bool
 	database  string // URL
+	store     []store.Option
 	inventory string // file
 	name      string // of this server, as agents and people see it
 	confirm   time.Duration
@@ -76,7 +77,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	if s.listener, err = listenAPI(ctx, o, s.auth, log); err != nil {
 		return s, err
 	}
-	if s.store, err = store.Open(ctx, o.database); err != nil {
+	if s.store, err = store.Open(ctx, o.database, o.store...); err != nil {
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
