@@ -29,6 +29,8 @@ type Store interface {
 	DeleteConnection(ctx context.Context, id string) error
 	// ConnectionBindings are what connections expand into, by connection id.
 	ConnectionBindings(ctx context.Context, ids ...string) (map[string][]l2gw.Binding, error)
+
+	Quotas
 }
 
 // Status tells how far intent has become true. It answers at once, from memory.

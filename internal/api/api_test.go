@@ -58,6 +58,11 @@ func (c *controller) Network(_ context.Context, id string) (l2gw.Network, error)
 	if c.unavailable {
 		return l2gw.Network{}, l2gw.ServiceUnavailable("The inventory", nil)
 	}
+	if c.directory != nil {
+		if i, ok := c.directory.FindNetwork(id); ok {
+			return *c.directory.Network(i), nil
+		}
+	}
 	n, ok := c.networks[id]
 	if !ok {
 		return n, l2gw.NetworkNotFound(id)

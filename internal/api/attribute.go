@@ -39,6 +39,9 @@ type attribute[T any] struct {
 	stored bool
 	// matches are the texts by which a filter finds it; nil: the shown value.
 	matches func(*T) []string
+	// matchedBy tells whether a filter's text finds it, if that is more than being
+	// equal; nil: by matches.
+	matchedBy func(*T, string) bool
 	// compare makes it a sort key, of lists that are not stored in that order; nil: it is none.
 	compare func(a, b *T) int
 }
@@ -140,14 +143,22 @@ func (t table[T]) render(x *T, fields []string) object {
 	out := make(object, 0, len(t))
 	for i := range t {
 		if t[i].show != nil && (len(fields) == 0 || slices.Contains(fields, t[i].name)) {
-			out = append(out, member{t[i].name, t[i].show(x)})
+			if v := t[i].show(x); v != any(absent{}) {
+				out = append(out, member{t[i].name, v})
+			}
 		}
 	}
 	return out
 }
 
+// absent is shown by an attribute that this object does not have.
+type absent struct{}
+
 // isMatchedBy reports whether x has any of the wanted values.
 func (a *attribute[T]) isMatchedBy(x *T, wanted []string) bool {
+	if a.matchedBy != nil {
+		return slices.ContainsFunc(wanted, func(s string) bool { return a.matchedBy(x, s) })
+	}
 	if a.matches != nil {
 		return slices.ContainsFunc(a.matches(x), func(s string) bool { return slices.Contains(wanted, s) })
 	}

@@ -171,6 +171,9 @@ func (s *server) offerAll() {
 	mount(s, agents(s))
 	mountInventory(s)
 	mount(s, networks(s))
+	mount(s, ports(s))
+	mount(s, neutronAgents(s))
+	mountQuotas(s)
 	mountDocument(s)
 }
 

@@ -74,15 +74,17 @@ func TestVersionsAndExtensionsTellWhatThereIs(t *testing.T) {
 	if got, want := w.request("GET", "/v2.0/extensions/l2-gateway.json", "").Body.String(), `{"extension": {"name": "L2 Gateway", "alias": "l2-gateway", "description": "Connects Neutron networks with external networks at layer 2.", "updated": "2015-01-01T00:00:00-00:00", "links": []}}`; got != want {
 		t.Errorf("extension: %s, want %s", got, want)
 	}
-	if got, want := w.request("GET", "/v2.0/extensions?fields=alias", "").Body.String(), `{"extensions": [{"alias": "l2-gateway"}, {"alias": "l2-gateway-connection"}, {"alias": "l2-gateway-status"}]}`; got != want {
-		t.Errorf("extensions: %s, want %s", got, want)
+	if got, want := w.request("GET", "/v2.0/extensions?fields=alias", "").Body.String(), `{"extensions": [{"alias": "l2-gateway"}, {"alias": "l2-gateway-connection"}, {"alias": "l2-gateway-status"}, {"alias": "agent"}, `; !strings.HasPrefix(got, want) {
+		t.Errorf("extensions: %s, want %s…", got, want)
 	}
 	w.refused(404, "HTTPNotFound", "Extension with alias nope does not exist", "GET", "/v2.0/extensions/nope", "")
 }
 
 func TestNetworksAreThoseOfTheInventory(t *testing.T) {
 	w := newWorld(t)
-	want := `{"id": "` + net1 + `", "name": "n1", "mtu": 1450, "status": "ACTIVE", "admin_state_up": true, "provider:network_type": "vxlan", "provider:physical_network": null, "provider:segmentation_id": 10683}`
+	want := `{"id": "` + net1 + `", "name": "n1", "tenant_id": "", "admin_state_up": true, "mtu": 1450, "status": "ACTIVE", "subnets": [], "shared": false, "project_id": "", "router:external": false, ` +
+		`"provider:network_type": "vxlan", "provider:physical_network": null, "provider:segmentation_id": 10683, "availability_zone_hints": [], "availability_zones": [], ` +
+		`"ipv4_address_scope": null, "ipv6_address_scope": null, "description": "", "tags": []}`
 	if got := w.request("GET", "/v2.0/networks/"+net1, "").Body.String(); got != `{"network": `+want+`}` {
 		t.Errorf("show: %s", got)
 	}

@@ -13,10 +13,44 @@ type extension struct {
 	name, alias, description, updated string
 }
 
+// extensions are ours and those of Neutron's that are true of what is served here,
+// with Neutron's names and dates.
 var extensions = []extension{
 	{"L2 Gateway", "l2-gateway", "Connects Neutron networks with external networks at layer 2.", "2015-01-01T00:00:00-00:00"},
 	{"L2 Gateway connection", "l2-gateway-connection", "Connects Neutron networks with external networks at layer 2.", "2014-01-01T00:00:00-00:00"},
 	{"L2 Gateway status", "l2-gateway-status", "Tells how far gateways and connections have become true, and what each switch holds.", "2026-11-01T00:00:00-00:00"},
+	{"agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"},
+	{"Empty String Filtering Extension", "empty-string-filtering", "Allow filtering by attributes with empty string value", "2018-05-01T10:00:00-00:00"},
+	{"Neutron external network", "external-net", "Adds external network attribute to network resource.", "2013-01-14T10:00:00-00:00"},
+	{"IP address substring filtering", "ip-substring-filtering", "Provides IP address substring filtering when listing ports", "2017-11-28T09:00:00-00:00"},
+	{"Multi Provider Network", "multi-provider", "Expose mapping of virtual networks to multiple physical networks", "2013-06-27T10:00:00-00:00"},
+	{"Network MTU", "net-mtu", "Provides MTU attribute for a network resource.", "2015-03-25T10:00:00-00:00"},
+	{"Pagination support", "pagination", "Extension that indicates that pagination is enabled.", "2016-06-12T00:00:00-00:00"},
+	{"Port Binding", "binding", "Expose port bindings of a virtual port to external application", "2014-02-03T10:00:00-00:00"},
+	{"project_id field enabled", "project-id", "Extension that indicates that project_id field is enabled.", "2016-09-09T09:09:09-09:09"},
+	{"Provider Network", "provider", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00"},
+	{"Quota engine limit check", "quota-check-limit", "Support for checking the resource usage before applying a new quota limit", "2021-09-08T16:00:00-00:00"},
+	{"Quota management support", "quotas", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00"},
+	{"Quota details management support", "quota_details", "Expose functions for quotas usage statistics per project", "2017-02-10T10:00:00-00:00"},
+	{"Neutron Service Type Management", "service-type", "API for retrieving service providers for Neutron advanced services", "2013-01-20T00:00:00-00:00"},
+	{"Sorting support", "sorting", "Extension that indicates that sorting is enabled.", "2016-06-12T00:00:00-00:00"},
+	{"standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes", "2016-02-10T10:00:00-00:00"},
+}
+
+// serviceProvider is who provides a service: all of ours we do ourselves.
+type serviceProvider struct{}
+
+var serviceProviders = resource[serviceProvider]{
+	name: "service_provider", collection: "service_providers", path: "service-providers",
+	title: "service provider", doc: "Who provides gateways; clients of Neutron ask.",
+	access: map[string]string{"get": "rule:regular_user"},
+	attributes: table[serviceProvider]{
+		fixed[serviceProvider]("service_type", "The service.", kind("string"), "L2GW"),
+		fixed[serviceProvider]("name", "Who provides it.", kind("string"), "l2gw"),
+		fixed[serviceProvider]("default", "Whether it is who provides it unless another is asked for.", kind("boolean"), true),
+	},
+	id:   func(*serviceProvider) string { return "l2gw" },
+	list: func(context.Context, store.Query) ([]serviceProvider, error) { return make([]serviceProvider, 1), nil },
 }
 
 func mountVersions(s *server) {
@@ -40,12 +74,16 @@ func mountVersions(s *server) {
 	)
 	mount(s, resource[extension]{
 		name: "extension", collection: "extensions", path: "extensions",
+		title: "extension", doc: "What this server can do; clients look for an alias before they rely on it.",
+		access: map[string]string{"get": "rule:regular_user"},
+		faults: map[string][]fault{"show": {{http.StatusNotFound, "HTTPNotFound", "There is no such extension."}}},
+		sample: func() extension { return extensions[0] },
 		attributes: table[extension]{
-			{name: "name", show: func(e *extension) any { return e.name }},
-			{name: "alias", show: func(e *extension) any { return e.alias }},
-			{name: "description", show: func(e *extension) any { return e.description }},
-			{name: "updated", show: func(e *extension) any { return e.updated }},
-			{name: "links", show: func(*extension) any { return []string{} }},
+			{name: "name", doc: "What it is called.", schema: kind("string"), show: func(e *extension) any { return e.name }},
+			{name: "alias", doc: "What clients look for.", schema: kind("string"), show: func(e *extension) any { return e.alias }},
+			{name: "description", doc: "What it is about.", schema: kind("string"), show: func(e *extension) any { return e.description }},
+			{name: "updated", doc: "When it was last changed.", schema: kind("string"), show: func(e *extension) any { return e.updated }},
+			{name: "links", doc: "More about it: none.", schema: listOf(kind("string")), show: func(*extension) any { return []string{} }},
 		},
 		id: func(e *extension) string { return e.alias },
 		list: func(context.Context, store.Query) ([]extension, error) {
@@ -63,6 +101,7 @@ func mountVersions(s *server) {
 			}
 		},
 	})
+	mount(s, serviceProviders)
 }
 
 // versions is the document at /: where each version of the API begins.
@@ -79,6 +118,9 @@ func (s *server) resources(_ http.ResponseWriter, r *http.Request) (answer, erro
 	list := []object{}
 	for _, c := range [][3]string{
 		{"network", "networks", "networks"},
+		{"port", "ports", "ports"},
+		{"agent", "agents", "agents"},
+		{"quota", "quotas", "quotas"},
 		{"l2_gateway", "l2_gateways", "l2-gateways"},
 		{"l2_gateway_connection", "l2_gateway_connections", "l2-gateway-connections"},
 		{"l2_gateway_device", "l2_gateway_devices", "l2-gateway-devices"},
