@@ -17,12 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"l2gw/test/keystone"
 	"l2gw/test/product"
 	"l2gw/test/sqlserver"
 )
 
 func TestMain(m *testing.M) {
-	code := sqlserver.Main{M: m}.Run()
+	code := keystone.Main{M: sqlserver.Main{M: m}}.Run()
 	product.RemoveBinary()
 	os.Exit(code)
 }
@@ -115,6 +116,7 @@ func BenchmarkPages(b *testing.B) {
 type client struct {
 	b      *testing.B
 	url    string
+	token  string      // Keystone's, or ""
 	failed atomic.Bool // some request did
 }
 
@@ -125,6 +127,9 @@ func (s *client) do(method, path string, body []byte) []byte {
 	if err != nil {
 		s.b.Error(err)
 		return nil
+	}
+	if s.token != "" {
+		req.Header.Set("X-Auth-Token", s.token)
 	}
 	resp, err := connections.Do(req)
 	if err != nil {
