@@ -156,6 +156,7 @@ func (w *world) request(method, target, body string, headers ...string) *httptes
 	if id := rec.Header().Get("X-Openstack-Request-Id"); !strings.HasPrefix(id, "req-") {
 		w.t.Errorf("%s %s: X-Openstack-Request-Id is %q", method, target, id)
 	}
+	checkAnswer(w.t, method, target, rec)
 	return rec
 }
 

@@ -47,6 +47,7 @@ func mountQuotas(s *server) {
 		usage   = record(field{"limit", limit, "How many it may have; -1: any number."}, field{"used", kind("integer"), "How many it has."}, field{"reserved", kind("integer"), "Always 0: nothing is reserved."})
 		ofOne   = record(append(limits, field{"project_id", kind("string"), "The project."}, field{"tenant_id", kind("string"), "The same as project_id."})...)
 		get     = adminsMay("get_quota", "Show and list the quotas of other projects")
+		nowhere = fault{http.StatusBadRequest, "QuotaMissingTenant", "The caller is of no project."}
 		missing = fault{http.StatusNotFound, "TenantQuotaNotFound", "The project has no limits of its own."}
 	)
 	for i, name := range quotaPaths {
@@ -62,9 +63,9 @@ func mountQuotas(s *server) {
 		offer(http.MethodGet, "", "list_quotas", "List the projects that have limits of their own", s.listQuotas, get,
 			record(field{"quotas", listOf(ofOne), "One for each of the projects."}), operationDoc{})
 		offer(http.MethodGet, "/tenant", "show_quota_tenant", "Show the caller's project", s.quotaProject("tenant"), nil,
-			record(field{"tenant", record(field{"tenant_id", kind("string"), "The project."}), "The caller's."}), operationDoc{})
+			record(field{"tenant", record(field{"tenant_id", kind("string"), "The project."}), "The caller's."}), operationDoc{faults: []fault{nowhere}})
 		offer(http.MethodGet, "/project", "show_quota_project", "Show the caller's project", s.quotaProject("project"), nil,
-			record(field{"project", record(field{"project_id", kind("string"), "The project."}), "The caller's."}), operationDoc{})
+			record(field{"project", record(field{"project_id", kind("string"), "The project."}), "The caller's."}), operationDoc{faults: []fault{nowhere}})
 		offer(http.MethodGet, "/{id}", "show_quota", "Show the limits of a project", s.showQuota, get, one, operationDoc{})
 		offer(http.MethodGet, "/{id}/default", "show_default_quota", "Show the limits of projects that have none of their own", s.showDefaultQuota, get, one, operationDoc{})
 		offer(http.MethodGet, "/{id}/details", "show_quota_details", "Show the limits of a project and what it has", s.showQuotaDetails, get,
