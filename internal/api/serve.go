@@ -24,7 +24,7 @@ type server struct {
 	// schemas are those that the OpenAPI document has once.
 	schemas object
 	tags    map[string]string // what each group of operations is about
-	places  chan struct{} // one is taken while a request is worked on
+	places  chan struct{}     // one is taken while a request is worked on
 	// origins refuses what a page of another site makes a browser send here: who
 	// can reach us from a desk may be an administrator (see NoAuth).
 	origins *http.CrossOriginProtection
@@ -119,6 +119,14 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		log(slog.LevelWarn, "request cannot be served now")
 	case refused.status == http.StatusRequestEntityTooLarge, refused.status == http.StatusUnsupportedMediaType, refused.status == http.StatusRequestTimeout:
 		w.Header().Set("Connection", "close") // the rest of the body is not waited for
+	}
+	if refused.status == http.StatusUnauthorized && strings.HasPrefix(s.Challenge, "Keystone ") {
+		// With Neutron it is keystonemiddleware that answers, and keystoneauth's
+		// clients know this form alone.
+		write(w, answer{refused.status, object{{"error", object{
+			{"code", refused.status}, {"title", http.StatusText(refused.status)}, {"message", refused.message},
+		}}}})
+		return
 	}
 	write(w, answer{refused.status, object{{"NeutronError", object{
 		{"type", refused.typ}, {"message", refused.message}, {"detail", ""},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -225,9 +226,12 @@ func readError(answer *http.Response, data []byte) error {
 			Type    string `json:"type"`
 			Message string `json:"message"`
 		} `json:"NeutronError"`
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"` // of a request without a valid token
 	}
 	if json.Unmarshal(data, &body) == nil {
-		e.typ, e.message = body.NeutronError.Type, body.NeutronError.Message
+		e.typ, e.message = body.NeutronError.Type, cmp.Or(body.NeutronError.Message, body.Error.Message)
 	}
 	if e.message == "" {
 		e.message = "the API answered " + answer.Status
