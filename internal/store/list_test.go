@@ -80,6 +80,47 @@ func filters(t *testing.T, s *store.Store) {
 	}
 }
 
+// manyValues: filters of hundreds of values, among them what no column can hold,
+// what is too long for one, and what means something in SQL.
+func manyValues(t *testing.T, s *store.Store) {
+	a, b := mustGateway(t, s, gw("a", "ps1/eth1")), mustGateway(t, s, gw("b%_'\\😀", "ps1/eth1"))
+	ca := mustConnect(t, s, a.ID, "n", vlan(5))
+	values := []string{"\x00", "a\x00", "\xff", "%", "_", "' OR '1'='1", "\\", "\\'", "A", "a ", strings.Repeat("😀", 10_000), "b%_'\\😀", "?", "-1", "9223372036854775808", "1e3", "NaN"}
+	for i := range 1_000 {
+		values = append(values, fmt.Sprint("value", i), fmt.Sprint(100_000+i))
+	}
+	for _, test := range []struct {
+		attributes []string
+		extra      string
+		want       int
+	}{
+		{[]string{"name"}, "b%_'\\😀", 1},
+		{[]string{"id"}, a.ID, 1},
+		{[]string{"name", "id"}, b.ID, 1},
+		{[]string{"revision_number"}, "1", 2},
+		{[]string{"created_at"}, a.CreatedAt.Format(time.RFC3339), 2},
+		{[]string{"project_id", "description"}, "p1", 0},
+	} {
+		filter := map[string][]string{}
+		for _, attribute := range test.attributes {
+			filter[attribute] = append([]string{test.extra}, values...)
+		}
+		list, err := s.Gateways(t.Context(), store.Query{Filter: filter})
+		if err != nil || len(list) < min(1, test.want) || len(list) > 2 || test.attributes[0] != "created_at" && len(list) != test.want {
+			t.Errorf("%v: %d found, want %d: %v", test.attributes, len(list), test.want, err)
+		}
+	}
+	list, err := s.Connections(t.Context(), store.Query{Filter: map[string][]string{"segmentation_id": append([]string{"5"}, values...), "network_id": append([]string{"n"}, values...)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, list, []l2gw.Connection{ca})
+	for _, marker := range []string{"\x00", "\xff", strings.Repeat("😀", 10_000), "' OR '1'='1"} {
+		_, err := s.Gateways(t.Context(), store.Query{Marker: marker})
+		wantError(t, err, l2gw.Invalid, "InvalidInput")
+	}
+}
+
 // pages reads lists page by page in many orders, both ways, and compares with
 // sorting in memory. Names and projects repeat, so that ties are common.
 func pages(t *testing.T, s *store.Store) {

@@ -34,6 +34,7 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"a quota counts what a project has", quotas},
 		{"of twenty that want a quota's last place exactly one has it", lastPlace},
 		{"every attribute filters any of its values", filters},
+		{"hundreds of values filter as one does", manyValues},
 		{"pages of any sort order put together are the list", pages},
 		{"changes lead from any revision to the bindings", changesReplay},
 		{"the change log is trimmed and says so", trimmed},
