@@ -60,6 +60,7 @@ func newServe() *cobra.Command {
 	f.DurationVar(&s.server.confirm, "confirm-after", time.Minute, "after what time a further reading of the inventory lets go of the removals that are held")
 	f.Lookup("confirm-after").Hidden = true // for tests, which have no minute
 	s.database.addTuning(f)
+	s.server.front.addFlags(f)
 	s.fabric.addFlags(f)
 	s.server.auth.addFlags(f)
 	s.server.policy.addFlags(f)
@@ -107,6 +108,8 @@ func (s *serve) run(ctx context.Context) error {
 	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "agents", agents.listener.Addr(), "tls", agents.secure,
 		"server", s.server.name, "server_id", srv.id, "state", state.path, "inventory", s.server.inventory, "version", version)
 
+	ctx, stop := srv.draining.after(ctx, s.server.front.drain, log, func() { srv.http.SetKeepAlivesEnabled(false) })
+	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
 	srv.run(ctx, g)
 	agents.run(ctx, g)

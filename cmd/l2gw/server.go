@@ -36,6 +36,7 @@ type serverOptions struct {
 	auth      authOptions
 	policy    policyOptions
 	door      doorOptions
+	front     frontOptions
 }
 
 // server is the API and the controller over a store and an inventory.
@@ -48,6 +49,7 @@ type server struct {
 	figures    *metrics.Metrics
 	http       *http.Server
 	auth       *authentication
+	draining   drain
 }
 
 // newServer opens what a server needs. The caller closes it.
@@ -90,9 +92,12 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	calls := api.New(api.Options{
 		Store: s.store, Status: s.controller, Networks: s.controller, Devices: s.controller, Agents: s.controller, Commands: commander{s.controller},
 		Authenticate: s.auth.authenticate, Challenge: s.auth.challenge, Policy: rules,
-		Logger: log, Observe: s.figures.Request, TrustedProxies: proxies,
+		Logger: log, Observe: s.figures.Request, TrustedProxies: proxies, BaseURL: o.front.publicURL,
 	})
-	s.http = newHTTPServer(watchable(calls, s.figures, readiness(s.store, s.controller, s.id), log), log)
+	if calls, err = o.front.stand(ctx, calls, s.listener.Addr(), s.figures.Request, log); err != nil {
+		return s, err
+	}
+	s.http = newHTTPServer(watchable(calls, s.figures, s.draining.ready(readiness(s.store, s.controller, s.id)), log), log)
 	if s.listener, err = o.door.listen(s.listener, s.http, log); err != nil {
 		return s, err
 	}

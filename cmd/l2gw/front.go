@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"l2gw/internal/api"
+	"l2gw/internal/front"
+)
+
+// frontOptions say how the API stands beside Neutron, or in front of it.
+type frontOptions struct {
+	proxy     bool
+	neutron   string // URL of Neutron's own endpoint; "": there is none
+	publicURL string // how clients reach us; "": as they say
+	cafile    string
+	certfile  string
+	keyfile   string
+	insecure  bool
+	drain     time.Duration
+}
+
+// frontKeys are those of frontOptions that ini files have.
+var frontKeys = map[string]key{
+	"proxy":            {"l2gw", "proxy"},
+	"public-url":       {"l2gw", "public_url"},
+	"drain":            {"l2gw", "drain_time"},
+	"neutron":          {"neutron", "endpoint_override"},
+	"neutron-cafile":   {"neutron", "cafile"},
+	"neutron-certfile": {"neutron", "certfile"},
+	"neutron-keyfile":  {"neutron", "keyfile"},
+	"neutron-insecure": {"neutron", "insecure"},
+}
+
+func init() { maps.Copy(serveKeys, frontKeys) }
+
+func (o *frontOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.proxy, "proxy", false, "stand in front of Neutron: pass on to it all that is not ours (needs --neutron)")
+	f.StringVar(&o.neutron, "neutron", "", "URL of Neutron's own endpoint, http://HOST:9696, whose extensions are listed with ours")
+	f.StringVar(&o.publicURL, "public-url", "", "URL by which clients reach this API, for links in answers (default as each request says)")
+	f.StringVar(&o.cafile, "neutron-cafile", "", "PEM file with the authorities of Neutron's certificate (default the system's)")
+	f.StringVar(&o.certfile, "neutron-certfile", "", "PEM file with the certificate that Neutron is shown")
+	f.StringVar(&o.keyfile, "neutron-keyfile", "", "PEM file with the key of --neutron-certfile")
+	f.BoolVar(&o.insecure, "neutron-insecure", false, "do not check Neutron's certificate")
+	f.DurationVar(&o.drain, "drain", 0, "how long to go on serving after SIGTERM while /readyz fails, so that load balancers turn away first")
+}
+
+// stand puts Neutron behind the API, if there is one.
+func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net.Addr, observe func(api.Request), log *slog.Logger) (http.Handler, error) {
+	if o.neutron == "" {
+		if o.proxy {
+			return nil, errors.New("--proxy needs --neutron ([neutron] endpoint_override): the URL of Neutron's own endpoint, which is not what the catalog says once it names this server")
+		}
+		return calls, nil
+	}
+	upstream, err := url.Parse(o.neutron)
+	if err != nil {
+		return nil, fmt.Errorf("--neutron: %w", err)
+	}
+	secure, err := o.tls()
+	if err != nil {
+		return nil, err
+	}
+	h, err := front.New(ctx, front.Options{
+		API: calls, Upstream: upstream, PassOn: o.proxy, BaseURL: o.publicURL, Listen: listen, TLS: secure, Logger: log, Observe: observe,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--neutron %q: %w", upstream.Redacted(), err)
+	}
+	log.Info("Neutron stands behind", "neutron", upstream.Redacted(), "proxy", o.proxy, "public_url", o.publicURL)
+	return h, nil
+}
+
+// tls is how Neutron is checked, and what it is shown.
+func (o *frontOptions) tls() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.insecure}
+	if o.cafile != "" {
+		pem, err := os.ReadFile(o.cafile)
+		if err != nil {
+			return nil, fmt.Errorf("--neutron-cafile: %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--neutron-cafile %q: there is no certificate in it", o.cafile)
+		}
+	}
+	if (o.certfile == "") != (o.keyfile == "") {
+		return nil, errors.New("--neutron-certfile and --neutron-keyfile go together")
+	}
+	if o.certfile != "" {
+		pair, err := tls.LoadX509KeyPair(o.certfile, o.keyfile)
+		if err != nil {
+			return nil, fmt.Errorf("--neutron-certfile, --neutron-keyfile: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}

@@ -1,0 +1,238 @@
+package front
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"l2gw/internal/api"
+)
+
+// Options are what a front is made of.
+type Options struct {
+	API      http.Handler // answers what is ours
+	Upstream *url.URL     // Neutron's own endpoint, not what the catalog says: "http://10.0.0.5:9696"
+	// PassOn makes it a reverse proxy. Without, only the list of extensions is put
+	// together with Neutron's, for a load balancer that sends that list's requests here.
+	PassOn bool
+	// BaseURL is how clients reach us: "https://cloud.example:9696". "": as the request says.
+	BaseURL  string
+	Listen   net.Addr          // where we listen; nil: nowhere yet
+	TLS      *tls.Config       // towards Neutron; nil: the system's authorities
+	Logger   *slog.Logger      // nil: slog.Default
+	Observe  func(api.Request) // as in api.Options, for what is not answered by API; nil: nobody
+	Patience time.Duration     // how long Neutron may take for an answer; 0: five minutes
+	Idle     time.Duration     // how long nothing may move in a body; 0: a minute
+}
+
+// pseudonym begins our name in Via (RFC 9110 §7.6.3).
+const pseudonym = "l2gw-"
+
+// front is immutable after New.
+type front struct {
+	Options
+	base   *url.URL // of BaseURL; nil: none
+	name   string   // in Via
+	proxy  *httputil.ReverseProxy
+	reads  http.RoundTripper
+	writes http.RoundTripper
+	ours   map[string]bool // extensions
+	merge  map[side]func(*front, http.ResponseWriter, *http.Request, call) error
+}
+
+// call is a request on its way.
+type call struct {
+	id   string // of the request
+	name string // what the path names, see place
+}
+
+// New returns the API with Neutron behind it. It fails if Upstream is no http or
+// https URL, and with [ErrLoop] if it leads to ourselves. Whether Neutron answers
+// is not asked: it may come up later.
+func New(ctx context.Context, o Options) (http.Handler, error) {
+	o.Patience, o.Idle = cmp.Or(o.Patience, 5*time.Minute), cmp.Or(o.Idle, time.Minute)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Observe == nil {
+		o.Observe = func(api.Request) {}
+	}
+	f := &front{Options: o, name: pseudonym + uuid.NewString(), ours: map[string]bool{}}
+	if err := f.parse(); err != nil {
+		return nil, err
+	}
+	if err := f.notOurselves(ctx); err != nil {
+		return nil, err
+	}
+	for _, alias := range api.ExtensionAliases() {
+		f.ours[alias] = true
+	}
+	read := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:       o.TLS,
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       4 * time.Second, // less than Apache's five
+		ResponseHeaderTimeout: o.Patience,
+		DisableCompression:    true, // what the client asked for is what it gets
+	}
+	write := read.Clone()
+	write.DisableKeepAlives = true
+	f.reads, f.writes = read, write
+	f.proxy = f.newProxy()
+	f.merge = map[side]func(*front, http.ResponseWriter, *http.Request, call) error{
+		extensions: (*front).listExtensions,
+	}
+	if o.PassOn {
+		f.merge[root] = (*front).listCollections
+		f.merge[quotas] = (*front).listQuotas
+		f.merge[quota] = (*front).serveQuota
+		f.merge[quotaPart] = (*front).showQuota
+	}
+	return f, nil
+}
+
+// parse reads the URLs.
+func (f *front) parse() error {
+	if f.Upstream == nil || f.Upstream.Host == "" || f.Upstream.Scheme != "http" && f.Upstream.Scheme != "https" {
+		return fmt.Errorf("neutron's endpoint %q: it must look like http://10.0.0.5:9696 or https://neutron.example:9696", f.Upstream)
+	}
+	up := *f.Upstream
+	up.Path = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(up.Path, "/"), "/v2.0"), "/")
+	up.RawPath, up.RawQuery, up.Fragment = "", "", ""
+	f.Upstream = &up
+	if f.BaseURL == "" {
+		return nil
+	}
+	base, err := url.Parse(strings.TrimRight(f.BaseURL, "/"))
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return fmt.Errorf("public URL %q: it must look like https://cloud.example:9696", f.BaseURL)
+	}
+	f.base = base
+	return nil
+}
+
+var validID = regexp.MustCompile(`^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	who, name := place(r.URL.Path)
+	switch {
+	case !strings.HasPrefix(r.RequestURI, "/") || r.URL.Host != "" || r.URL.Scheme != "":
+		f.observed("other", w, r, func(w http.ResponseWriter, id string) { refuse(w, id, errTarget) })
+		return
+	case who == nowhere:
+		f.observed("other", w, r, func(w http.ResponseWriter, id string) { refuse(w, id, errNowhere) })
+		return
+	case who == ours || who == extension && f.ours[name]:
+		f.API.ServeHTTP(w, r)
+		return
+	}
+	merge := f.merge[who]
+	if r.Method != http.MethodGet && who != quota {
+		merge = nil
+	}
+	switch {
+	case merge == nil && !f.PassOn:
+		f.API.ServeHTTP(w, r)
+	case looped(r.Header):
+		f.observed("neutron", w, r, func(w http.ResponseWriter, id string) { refuse(w, id, errLoop) })
+	case merge == nil:
+		f.observed("neutron", w, r, func(w http.ResponseWriter, id string) { f.pass(w, r, id) })
+	default:
+		f.observed(routes[who], w, r, func(w http.ResponseWriter, id string) {
+			if err := merge(f, w, r, call{id, name}); err != nil {
+				f.fail(w, r, id, err)
+			}
+		})
+	}
+}
+
+// routes are what measurements call the paths that are put together.
+var routes = map[side]string{
+	extensions: "/v2.0/extensions", root: "/v2.0", quotas: "/v2.0/quotas", quota: "/v2.0/quotas/{id}", quotaPart: "/v2.0/quotas/{id}/{part}",
+}
+
+// fail answers with err and logs it.
+func (f *front) fail(w http.ResponseWriter, r *http.Request, id string, err error) {
+	if r.Context().Err() != nil {
+		w.WriteHeader(statusClientLeft)
+		return
+	}
+	attrs := []any{"error", err, "method", r.Method, "path", r.URL.Path, "request_id", id}
+	if b, ok := errors.AsType[*because](err); ok {
+		attrs = append(attrs, "cause", b.cause)
+	}
+	f.Logger.WarnContext(r.Context(), "request not answered by Neutron", attrs...)
+	refuse(w, id, err)
+}
+
+// statusClientLeft is the status, in the log, of a request whose client did not
+// wait for the answer: nobody's fault, and what nginx writes.
+const statusClientLeft = 499
+
+// observed gives a request that the API does not answer alone its id and its line
+// in the log.
+func (f *front) observed(route string, w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, string)) {
+	began, id := time.Now(), "req-"+uuid.NewString()
+	rec := &recorder{ResponseWriter: w}
+	defer func() {
+		took := time.Since(began)
+		method := r.Method
+		switch method {
+		case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete:
+		default:
+			method = "other"
+		}
+		f.Observe(api.Request{Method: method, Route: route, Status: rec.status, Took: took})
+		attrs := []any{
+			"method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes,
+			"ms", float64(took.Microseconds()) / 1000, "client", r.RemoteAddr, "request_id", id, "by", "neutron",
+		}
+		if theirs := rec.Header().Get("X-Openstack-Request-Id"); theirs != "" && theirs != id {
+			attrs = append(attrs, "neutron_request_id", theirs)
+		}
+		if global := r.Header.Get("X-Openstack-Request-Id"); validID.MatchString(global) {
+			attrs = append(attrs, "global_request_id", global)
+		}
+		f.Logger.InfoContext(r.Context(), "request", attrs...)
+	}()
+	serve(rec, id)
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
