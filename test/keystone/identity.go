@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"l2gw/test/secrets"
 )
 
 // Credentials are what somebody logs in with. Users and projects are of the domain
@@ -259,6 +261,7 @@ func (s *Server) Revoke(t testing.TB, token string) {
 }
 
 // Secrets are all passwords and tokens that there have been, which no log may have.
+// [secrets] remembers them as well.
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -273,6 +276,7 @@ func (s *Server) keep(secret string) string {
 
 func (s *Server) keepLocked(secret string) string {
 	s.secrets[secret] = true
+	secrets.Keep(secret)
 	return secret
 }
 
