@@ -105,6 +105,9 @@ func storeQuery[T any](p page, t table[T], query url.Values) (store.Query, bool)
 			q.Filter[name] = wanted
 		}
 	}
+	if t.nameless(query) {
+		q.Filter["id"] = []string{""}
+	}
 	return q, slices.ContainsFunc(t, func(a attribute[T]) bool { return a.stored })
 }
 
@@ -115,6 +118,13 @@ func (t table[T]) filterable(name string) *attribute[T] {
 		return a
 	}
 	return nil
+}
+
+// nameless reports whether a query looks by name for what has none. Clients do so
+// when an id was not found, and act on what is listed if it is only one: nothing
+// must be, or they delete another than was meant.
+func (t table[T]) nameless(query url.Values) bool {
+	return query.Has("name") && t.find("name") == nil
 }
 
 // cut sorts all, goes to the marker, and takes what the filters and the limit
@@ -147,23 +157,39 @@ func sortBy[T any](all []T, t table[T], keys []sortKey) {
 	if len(keys) == 0 {
 		return
 	}
-	slices.SortStableFunc(all, func(a, b T) int {
-		for _, k := range keys {
-			c := t.find(k.name).compare(&a, &b)
-			if k.descending {
+	compares := make([]func(a, b *T) int, len(keys))
+	for i, k := range keys {
+		compares[i] = t.find(k.name).compare
+	}
+	places := make([]int, len(all)) // what stays in place can be compared without copies
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(a, b int) int {
+		for i, compare := range compares {
+			c := compare(&all[a], &all[b])
+			if keys[i].descending {
 				c = -c
 			}
 			if c != 0 {
 				return c
 			}
 		}
-		return 0
+		return a - b
 	})
+	sorted := make([]T, len(all))
+	for i, place := range places {
+		sorted[i] = all[place]
+	}
+	copy(all, sorted)
 }
 
 // filter keeps what has, for each attribute named in the query, one of the
 // values given for it.
 func filter[T any](all []T, t table[T], query url.Values) []T {
+	if t.nameless(query) {
+		return nil
+	}
 	for name, wanted := range query {
 		if a := t.filterable(name); a != nil {
 			all = slices.DeleteFunc(all, func(x T) bool { return !a.isMatchedBy(&x, wanted) })

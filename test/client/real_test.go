@@ -106,8 +106,14 @@ func newOurClient(t testing.TB) *ourClient {
 
 func (c *ourClient) run(name string, o order) outcome {
 	c.t.Helper()
-	cmd := exec.Command(filepath.Join(c.dir, name), o.Args...)
-	cmd.Env = append(cleanEnv(), "LC_ALL=C.UTF-8", "HOME="+c.home, "GORACE=atexit_sleep_ms=0")
+	return run(c.t, filepath.Join(c.dir, name), o, c.home)
+}
+
+// run runs a program.
+func run(t testing.TB, program string, o order, home string) outcome {
+	t.Helper()
+	cmd := exec.Command(program, o.Args...)
+	cmd.Env = append(cleanEnv(), "LC_ALL=C.UTF-8", "HOME="+home, "GORACE=atexit_sleep_ms=0")
 	for key, value := range o.Env {
 		cmd.Env = append(cmd.Env, key+"="+value)
 	}
@@ -116,7 +122,7 @@ func (c *ourClient) run(name string, o order) outcome {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return outcome{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }

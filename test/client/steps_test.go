@@ -1,9 +1,14 @@
 package client
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
-// words splits at spaces, which arguments of the plain steps do not have.
-func words(line string) step { return step{args: strings.Fields(line)} }
+var word = regexp.MustCompile(`\{[^}]*\}|[^ ]+`)
+
+// words splits at spaces that are not in braces.
+func words(line string) step { return step{args: word.FindAllString(line, -1)} }
 
 func args(all ...string) step { return step{args: all} }
 
@@ -178,12 +183,22 @@ func session() []step {
 		args("l2gw", "connection", "show", "{connection 0}", "-c", "Segmentation ID", "-c", "status", "-f", "json"),
 	)
 
+	// Who mistypes an id harms nothing, also where there is only one.
+	add(
+		words("l2gw connection delete {connection 1} nosuch {connection 2} {connection 3}"),
+		words("l2gw connection list -f value"),
+		words("l2gw connection show nosuch"),
+		words("l2gw connection show 00000000-0000-0000-0000-000000000000"),
+		words("l2gw connection delete nosuch"),
+		words("l2gw connection delete 00000000-0000-0000-0000-000000000000"),
+		words("l2gw delete cligw -f json"),
+	)
+
 	// Taking away.
 	add(
 		words("l2gw delete cligw"),
 		words("l2gw connection delete {connection 0}"),
-		words("l2gw connection delete nosuch {connection 0} {connection 1}"),
-		words("l2gw connection delete {connection 0}"),
+		words("l2gw connection delete 00000000-0000-0000-0000-000000000000"),
 		words("l2gw delete cligw nosuch {gateway cligw2}"),
 		args("l2gw", "delete", "cligw3", "two words", "comma", "equals", "unknown-keys"),
 		words("l2gw list -c Name -f value"),
