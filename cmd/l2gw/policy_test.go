@@ -124,3 +124,20 @@ func TestPolicyCommandsSayWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestAServerDoesNotStartWithRulesThatItCannotUnderstand(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/policy.yaml", []byte("# ours\ncreate_l2_gateway: role:admin or\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := newServe()
+	cmd.SetArgs([]string{
+		"--policy-file", dir + "/policy.yaml", "--listen", "127.0.0.1:0", "--fabric-listen", "127.0.0.1:0",
+		"--database", "sqlite:///" + dir + "/l2gw.db", "--inventory", dir + "/inventory.yaml", "--state-dir", dir + "/state",
+	})
+	cmd.SilenceErrors = true
+	want := dir + `/policy.yaml:2: rule "create_l2_gateway": "role:admin or": there is nothing after "or"`
+	if err := cmd.ExecuteContext(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
