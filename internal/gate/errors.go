@@ -34,11 +34,10 @@ var full = neutronError(http.StatusServiceUnavailable, "ServiceUnavailable",
 // types are those of the refusals that net/http answers by itself.
 var types = map[int]string{
 	http.StatusBadRequest:                  "HTTPBadRequest",
-	http.StatusRequestTimeout:              "HTTPRequestTimeout",
-	http.StatusExpectationFailed:           "HTTPExpectationFailed",
 	http.StatusRequestHeaderFieldsTooLarge: "HTTPRequestHeaderFieldsTooLarge",
-	http.StatusNotImplemented:              "HTTPNotImplemented",
-	http.StatusHTTPVersionNotSupported:     "HTTPVersionNotSupported",
+	// A client's mistake is no failure of ours, for whoever counts those.
+	http.StatusNotImplemented:          "HTTPBadRequest",
+	http.StatusHTTPVersionNotSupported: "HTTPBadRequest",
 }
 
 // plainRefusal is how net/http ends the header of what it refuses before any
@@ -59,5 +58,8 @@ func inJSON(b []byte) (answer []byte, status int, ok bool) {
 		return nil, 0, false
 	}
 	message := strings.TrimPrefix(string(text), strconv.Itoa(status)+" ")
+	if status >= http.StatusInternalServerError {
+		status = http.StatusBadRequest
+	}
 	return neutronError(status, typ, "The request cannot be understood: "+strings.TrimSpace(message)+"."), status, true
 }
