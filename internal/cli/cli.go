@@ -56,6 +56,7 @@ func NewCommand(env Environment) *cobra.Command {
 	a := newApp(env)
 	root := a.root("l2gw", "Bridge overlay networks with VLANs on switch ports")
 	a.add(root, a.commands()...)
+	root.AddCommand(a.man("man DIR"))
 	return root
 }
 

@@ -65,6 +65,7 @@ func (a *app) connectionCreate(use string) *cobra.Command {
 	var owner ownerFlags
 	c := &cobra.Command{
 		Use: use, Short: "Connect a network to a gateway", Args: arguments(2, 2),
+		ValidArgsFunction: a.complete(a.gatewayNames, a.networkNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, connectionColumns); err != nil {
 				return err
@@ -161,6 +162,7 @@ func (a *app) connectionShow(use string) *cobra.Command {
 	var f form
 	c := &cobra.Command{
 		Use: use, Short: "Show a connection", Args: arguments(1, 1),
+		ValidArgsFunction: a.complete(a.connectionIDs),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, connectionColumns); err != nil {
 				return err
@@ -180,6 +182,7 @@ func (a *app) connectionDelete(use string) *cobra.Command {
 	var w waiting
 	c := &cobra.Command{
 		Use: use, Short: "Delete connections", Args: arguments(1, -1),
+		ValidArgsFunction: a.complete(a.connectionIDs),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.deleteEach("L2 Gateway Connection", args, func(id string) error {
 				found, err := a.findConnection(c.Context(), id)

@@ -203,6 +203,7 @@ func (a *app) gatewayShow(use string) *cobra.Command {
 	var f form
 	c := &cobra.Command{
 		Use: use, Short: "Show a gateway", Args: arguments(1, 1),
+		ValidArgsFunction: a.complete(a.gatewayNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, gatewayColumns); err != nil {
 				return err
@@ -225,6 +226,7 @@ func (a *app) gatewayUpdate(use string) *cobra.Command {
 	var name, description string
 	c := &cobra.Command{
 		Use: use, Short: "Change a gateway's name, devices or interfaces", Args: arguments(1, 1),
+		ValidArgsFunction: a.complete(a.gatewayNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			body := map[string]any{}
 			if c.Flags().Changed("name") {
@@ -264,6 +266,7 @@ func (a *app) gatewayUpdate(use string) *cobra.Command {
 func (a *app) gatewayDelete(use string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: "Delete gateways", Args: arguments(1, -1),
+		ValidArgsFunction: a.complete(a.gatewayNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.deleteEach("L2 Gateway", args, func(text string) error {
 				g, err := a.findGateway(c.Context(), text)

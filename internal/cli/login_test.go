@@ -44,7 +44,7 @@ func cloud(t *testing.T) (url string, logins *int) {
 			{"interface": "internal", "region": "one", "region_id": "one", "url": "http://127.0.0.1:1"}]}]}}`)
 	})
 	mux.HandleFunc("GET /v2.0/l2-gateways", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Auth-Token") != "token-xx" {
+		if token := r.Header.Get("X-Auth-Token"); token == "token-x" || !strings.HasPrefix(token, "token-") {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -105,5 +105,34 @@ func TestWhatALoginLacksIsNamed(t *testing.T) {
 	}
 	if code, out, errs := run(t, map[string]string{"OS_CLIENT_CONFIG_FILE": file, "OS_CLOUD": "good"}, "list", "-f", "value"); code != 0 {
 		t.Errorf("%d %q %q", code, out, errs)
+	}
+}
+
+func TestNamesOfGatewaysAreCompleted(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"l2_gateways": [{"id": "1", "name": "rack1"}, {"id": "2", "name": "rack2"}]}`)
+	}))
+	defer server.Close()
+	env := map[string]string{"OS_ENDPOINT": server.URL}
+	if code, out, errs := run(t, env, "__complete", "show", ""); code != 0 || !strings.HasPrefix(out, "rack1\t1\nrack2\t2\n:4") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if code, out, errs := run(t, env, "completion", shell); code != 0 || !strings.Contains(out, "l2gw") {
+			t.Errorf("%s: %d %q", shell, code, errs)
+		}
+	}
+}
+
+func TestEachCommandHasAManualPage(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man1")
+	if code, _, errs := run(t, nil, "man", dir); code != 0 {
+		t.Fatal(errs)
+	}
+	for _, page := range []string{"l2gw", "l2gw-create", "l2gw-connection-list"} {
+		text, err := os.ReadFile(filepath.Join(dir, page+".1"))
+		if err != nil || !strings.Contains(string(text), ".SH SYNOPSIS") {
+			t.Errorf("%s: %v %s", page, err, text)
+		}
 	}
 }
