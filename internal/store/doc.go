@@ -1,5 +1,5 @@
 // Package store keeps what must outlive the process, in SQL: the users' intent
-// (gateways, connections and the bindings that they expand into), the log of
+// (gateways, connections and the bindings that they expand into; quotas), the log of
 // changes by which a controller follows it, what of each switch database is ours,
 // and which server is the controller.
 //
@@ -11,6 +11,9 @@
 //     revision: the first statement of each bumps that row, which every engine
 //     locks. Checks within a write therefore never race.
 //   - No two bindings of any gateway share a device, interface and VLAN.
+//   - No project is given more than its quota: the transaction that creates counts.
+//   - A page of a list costs the same wherever it stands, in the orders and by the
+//     filters for which there is an index: by creation, name, project, network.
 //   - [Store.Bindings] and [Store.Changes] read one moment: all of a revision or
 //     nothing of it.
 //   - Of all servers one has a lease ([Store.AcquireLease]) at a time, by the

@@ -22,10 +22,11 @@ func TestEveryEngineKeepsTheStoresPromises(t *testing.T) {
 	// Each engine runs its own random histories, a third of what one would.
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
 		_ = checks.Value.Set("30")
-		defer func() { _ = checks.Value.Set(checks.DefValue) }()
+		t.Cleanup(func() { _ = checks.Value.Set(checks.DefValue) })
 	}
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
 			testStore(t, func(tb testing.TB) *store.Store { return open(tb, e.fresh(tb)) })
 		})
 	}

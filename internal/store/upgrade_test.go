@@ -18,6 +18,7 @@ func TestServersThatStartAtOnceUpgradeTheDatabaseOneAfterAnother(t *testing.T) {
 	for _, e := range engines[1:] {
 		for from, version := range map[string]int64{"nothing": 0, "the first schema": 1, "the schema before leases": 3} {
 			t.Run(e.name+" from "+from, func(t *testing.T) {
+				t.Parallel()
 				url := e.fresh(t)
 				if version > 0 {
 					if err := store.OpenAs(t.Context(), url, version); err != nil {
