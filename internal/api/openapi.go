@@ -253,14 +253,31 @@ func (d *document) failure(faults []fault) object {
 		d.responses[name] = object{
 			{"description", http.StatusText(status) + ":" + when},
 			{"headers", headers},
-			{"content", content("application/json", schema{{"allOf", []schema{
-				refer("NeutronError"),
-				{{"properties", object{{"NeutronError", schema{{"properties", object{{"type", schema{{"enum", types}}}}}}}}}},
-			}}}, object{{"NeutronError", object{{"type", types[0]}, {"message", faults[0].when}, {"detail", ""}}}})},
+			{"content", content("application/json", failureSchema(status, types), object{{"NeutronError", object{{"type", types[0]}, {"message", faults[0].when}, {"detail", ""}}}})},
 		}
 	}
 	return object{{"$ref", "#/components/responses/" + name}}
 }
+
+// failureSchema is the form of an error of one of these types.
+func failureSchema(status int, types []string) schema {
+	s := schema{{"allOf", []schema{
+		refer("NeutronError"),
+		{{"properties", object{{"NeutronError", schema{{"properties", object{{"type", schema{{"enum", types}}}}}}}}}},
+	}}}
+	if status == http.StatusUnauthorized {
+		return either(s, keystoneError)
+	}
+	return s
+}
+
+// keystoneError is what a server that asks Keystone says of a token: as
+// keystonemiddleware, in whose place it stands.
+var keystoneError = record(field{"error", record(
+	field{"code", kind("integer"), "The status."},
+	field{"title", kind("string"), "What the status is called."},
+	field{"message", kind("string"), "What is wrong, for people."},
+), "What is wrong with the token."})
 
 func (d *document) sharedResponses() object {
 	var out object

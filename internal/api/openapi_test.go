@@ -67,7 +67,7 @@ var readDocument = sync.OnceValue(func() *openAPI {
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	rec := httptest.NewRecorder()
-	handler.ServeHTTP(rec, httptest.NewRequest("GET", "/v2.0/openapi.json", nil)) //nolint:noctx // there is no test yet
+	handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/v2.0/openapi.json", nil)) //nolint:noctx // there is no test yet
 	d := &openAPI{raw: rec.Body.Bytes(), paths: map[string]map[string]operationObject{}, schemas: map[string]*jsonschema.Schema{}}
 	var all struct {
 		Paths map[string]map[string]json.RawMessage

@@ -156,6 +156,9 @@ func (t table[T]) listParameters() []parameter {
 			filters = append(filters, parameter{a.name, "Only those with this value, or with one of these.", listOf(a.filterSchema())})
 		}
 	}
+	if t.find("name") == nil {
+		filters = append(filters, parameter{"name", "There are no names: nothing has any.", kind("string")})
+	}
 	all := []parameter{{"fields", "Show these attributes alone.", listOf(oneOf(shown...))}}
 	if len(sortable) > 0 {
 		all = append(all,

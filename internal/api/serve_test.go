@@ -259,7 +259,9 @@ func TestPolicyComesAfterTheBodyAndBeforeExistence(t *testing.T) {
 		},
 		Challenge: `Keystone uri="https://keystone.example/v3"`,
 	})
-	w.refused(401, "HTTPUnauthorized", "no", "POST", "/v2.0/l2-gateways", "")
+	if got := w.request("POST", "/v2.0/l2-gateways", "").Body.String(); got != `{"error": {"code": 401, "title": "Unauthorized", "message": "no"}}` {
+		t.Errorf("POST: %s", got)
+	}
 	if got := w.request("GET", "/v2.0/l2-gateways", "").Header().Get("WWW-Authenticate"); got != `Keystone uri="https://keystone.example/v3"` {
 		t.Errorf("WWW-Authenticate: %q", got)
 	}
