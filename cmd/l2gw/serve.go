@@ -37,6 +37,7 @@ var serveKeys = map[string]key{
 
 func newServe() *cobra.Command {
 	s := &serve{}
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a server: the API, and the controller on one server at a time",
@@ -47,6 +48,9 @@ func newServe() *cobra.Command {
 				return err
 			}
 			s.server.policy.folders = s.common.folders()
+			if check {
+				return s.check(cmd.OutOrStdout())
+			}
 			return s.run(cmd.Context())
 		},
 	}
@@ -66,6 +70,7 @@ func newServe() *cobra.Command {
 	s.server.policy.addFlags(f)
 	s.server.door.addFlags(f)
 	s.common.addFlags(f)
+	f.BoolVar(&check, "check-config", false, "show what would be used and what is wrong with it, and end")
 	return cmd
 }
 

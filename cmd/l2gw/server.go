@@ -150,19 +150,27 @@ func listenAPI(ctx context.Context, o serverOptions, a *authentication, log *slo
 	if err := o.door.check(); err != nil {
 		return nil, err
 	}
-	local, err := loopback("--listen", o.listen)
-	if err != nil {
+	if err := o.mayListen(a); err != nil {
 		return nil, err
 	}
-	if !local && a.open() && !o.anywhere {
-		return nil, fmt.Errorf("--listen %q: %s has no authentication, so it listens on a loopback address only; "+
-			"set --auth-strategy keystone or token, or, to let everybody who can reach this address do everything, add --listen-without-authentication", o.listen, o.command)
-	}
-	if !local && !a.open() && o.door.scheme() == "http" {
+	if local, _ := loopback("--listen", o.listen); !local && !a.open() && o.door.scheme() == "http" {
 		log.Warn("tokens come over the network in plain text; set --api-certificate and --api-private-key, or let a proxy on this host speak TLS", "listen", o.listen)
 	}
 	var conf net.ListenConfig
 	return conf.Listen(ctx, "tcp", o.listen)
+}
+
+// mayListen says why the API must not have this address, or nil.
+func (o *serverOptions) mayListen(a *authentication) error {
+	local, err := loopback("--listen", o.listen)
+	if err != nil {
+		return err
+	}
+	if !local && a.open() && !o.anywhere {
+		return fmt.Errorf("--listen %q: %s has no authentication, so it listens on a loopback address only; "+
+			"set --auth-strategy keystone or token, or, to let everybody who can reach this address do everything, add --listen-without-authentication", o.listen, o.command)
+	}
+	return nil
 }
 
 // loopback says whether only this host reaches HOST:PORT.

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCheckingAConfigurationSaysEverythingThatIsWrongAndOpensNothing(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "server.ini")
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	check := func(text string) (string, error) {
+		write("server.ini", text)
+		cmd := newServe()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SilenceErrors = true
+		cmd.SetArgs([]string{"--config-file", conf, "--check-config"})
+		err := cmd.Execute()
+		return out.String(), err
+	}
+	_, err := check(`
+[l2gw]
+listen = 192.0.2.1:9697
+fabric_listen = 192.0.2.1:9698
+inventory = ` + dir + `/nosuch.yaml
+max_connections = 3
+api_certificate = x.pem
+[database]
+connection =
+`)
+	for _, want := range []string{"--max-connections 3", "--fabric-listen", "--inventory", "--database is missing", `--listen "192.0.2.1:9697"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("it does not say %s: %v", want, err)
+		}
+	}
+	state := filepath.Join(dir, "state")
+	out, err := check(`
+[l2gw]
+inventory = ` + write("inventory.yaml", "networks: []\n") + `
+state_path = ` + state + `
+trusted_proxies = 192.0.2.1,192.0.2.128/25
+misspelt = 1
+[database]
+connection = postgresql://l2gw:very-secret@db/l2gw
+`)
+	if err != nil || strings.Contains(out, "very-secret") {
+		t.Errorf("%v in %s", err, out)
+	}
+	for _, want := range []string{"http://127.0.0.1:9697", "postgresql://l2gw:xxxxx@db/l2gw", "192.0.2.1, 192.0.2.128/25", "misspelt", "noauth"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not show %s: %s", want, out)
+		}
+	}
+	if _, err := os.Stat(state); !os.IsNotExist(err) {
+		t.Errorf("the state folder was made: %v", err)
+	}
+}
