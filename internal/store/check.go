@@ -156,18 +156,7 @@ func (c *checker) server(ctx context.Context) error {
 func (c *checker) galera(ctx context.Context) error {
 	status := map[string]string{}
 	for _, query := range []string{"SHOW VARIABLES LIKE 'wsrep\\_on'", "SHOW VARIABLES LIKE 'wsrep\\_sync\\_wait'", "SHOW STATUS LIKE 'wsrep\\_%'"} {
-		rows, err := c.reads.DB.QueryContext(ctx, query)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var name, value string
-			if err = rows.Scan(&name, &value); err != nil {
-				break
-			}
-			status[name] = value
-		}
-		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		if err := c.settings(ctx, query, status); err != nil {
 			return err
 		}
 	}
@@ -180,6 +169,23 @@ func (c *checker) galera(ctx context.Context) error {
 		c.add("cluster reads", Doubtful, "wsrep_sync_wait is 0: what was written on one node may be read late on another; 1 is right if servers use different nodes")
 	}
 	return nil
+}
+
+// settings adds names and values that the server shows.
+func (c *checker) settings(ctx context.Context, query string, into map[string]string) error {
+	rows, err := c.reads.DB.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return err
+		}
+		into[name] = value
+	}
+	return rows.Err()
 }
 
 // transport looks at who can listen.
