@@ -60,6 +60,10 @@ func (c *Controller) Inventory() l2gw.InventoryState {
 	if err := c.state.inventoryError; err != nil {
 		s.Error = err.Error()
 	}
+	if c.state.directory != nil {
+		s.Networks = c.state.directory.NetworkCount()
+		return s
+	}
 	for _, n := range c.state.networks {
 		if n.base != nil {
 			s.Networks++

@@ -85,6 +85,9 @@ func (f *front) pass(w http.ResponseWriter, r *http.Request, id string) {
 func (f *front) modify(resp *http.Response) error {
 	x := exchangeOf(resp.Request.Context())
 	resp.Header.Set("X-L2gw-Request-Id", x.id)
+	if resp.Header.Get("X-Openstack-Request-Id") == "" { // as where Neutron has no route
+		resp.Header.Set("X-Openstack-Request-Id", x.id)
+	}
 	if resp.Body != nil && resp.Body != http.NoBody {
 		resp.Body = &answering{ReadCloser: resp.Body, late: time.AfterFunc(f.Patience, x.cancel), patience: f.Patience}
 	}
