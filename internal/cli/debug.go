@@ -13,7 +13,7 @@ import (
 
 // transport is how requests are sent: told on standard error if the user wants that.
 func (a *app) transport(t *http.Transport) http.RoundTripper {
-	var base http.RoundTripper = http.DefaultTransport
+	base := http.DefaultTransport
 	if t != nil {
 		base = t
 	}

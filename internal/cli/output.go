@@ -142,7 +142,7 @@ func pick[T any](f *form, all []column[T]) ([]column[T], error) {
 		for i, c := range all {
 			names[i] = c.name
 		}
-		return nil, fmt.Errorf("No recognized column names in %s. Recognized columns are %s.", //nolint:staticcheck // the openstack client's words
+		return nil, fmt.Errorf("No recognized column names in %s. Recognized columns are %s.", //nolint:staticcheck,revive // the openstack client's words
 			pythonText(texts(f.columns)), pythonText(texts(names)))
 	}
 	return out, nil

@@ -41,5 +41,5 @@ func (o *ownerFlags) id(ctx context.Context, a *app) (string, error) {
 }
 
 func noProject(name string) error {
-	return fmt.Errorf("No project with a name or ID of '%s' exists.", name) //nolint:staticcheck // the openstack client's words
+	return fmt.Errorf("No project with a name or ID of '%s' exists.", name) //nolint:staticcheck,revive // the openstack client's words
 }

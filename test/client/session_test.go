@@ -38,6 +38,7 @@ type side struct {
 	url  string // where its client is sent to
 	api  product.API
 	run  func(order) outcome
+	old  func(order) outcome // of our client, as neutron-l2gw
 	// relay is the real client's, or nil.
 	relay *relay
 	seen  map[string]string // ids → names by the order in which they appeared
@@ -61,8 +62,7 @@ func serve(t testing.TB, name string, args ...string) product.API {
 type step struct {
 	args []string
 	env  map[string]string
-	name string // of our program; "": openstack
-	ours []string
+	old  bool // ours is called as neutron-l2gw, by the names that commands have there
 }
 
 var references = regexp.MustCompile(`\{(gateway|connection) ([^}]*)\}`)
@@ -144,6 +144,14 @@ func (s *side) holds() string {
 	return s.steady(all.String())
 }
 
+// old is a command as neutron-l2gw has it: "l2-gateway-create" for "l2gw create".
+func old(args []string) []string {
+	if args[1] == "connection" {
+		return append([]string{"l2-gateway-connection-" + args[2]}, args[3:]...)
+	}
+	return append([]string{"l2-gateway-" + args[1]}, args[2:]...)
+}
+
 // named leaves out the options in front of the command, of which some are secret.
 func named(args []string) string {
 	return strings.Join(args[max(0, slices.Index(args, "l2gw")):], " ")
@@ -162,8 +170,9 @@ func compare(t *testing.T, theirs, ours *side, prefix []string, session []step) 
 					s.relay.older.Store(!slices.Contains(st.args, "-c") && !slices.Contains(st.args, "--column"))
 				}
 				args := st.args
-				if k == 1 && st.ours != nil {
-					args = st.ours
+				run := s.run
+				if k == 1 && st.old {
+					args, run = old(args), s.old
 				}
 				o := order{Env: map[string]string{}}
 				for _, arg := range slices.Concat(prefix, args) {
@@ -172,7 +181,7 @@ func compare(t *testing.T, theirs, ours *side, prefix []string, session []step) 
 				for key, value := range st.env {
 					o.Env[key] = strings.ReplaceAll(value, "{url}", s.url)
 				}
-				got[k] = s.run(o)
+				got[k] = run(o)
 				got[k].Stdout = s.steady(got[k].Stdout)
 			}
 			if got[0].Code != got[1].Code {
@@ -205,5 +214,6 @@ func TestBothClientsSayTheSameWithoutLogin(t *testing.T) {
 	ours := &side{t: t, name: "our client", api: serve(t, "ours"), seen: map[string]string{}}
 	ours.url = ours.api.URL
 	ours.run = func(o order) outcome { return our.run("openstack", o) }
+	ours.old = func(o order) outcome { return our.run("neutron-l2gw", o) }
 	compare(t, theirs, ours, []string{"--os-auth-type", "none", "--os-endpoint", "{url}"}, session())
 }

@@ -213,5 +213,24 @@ func session() []step {
 		words("l2gw delete twin"),
 		words("l2gw connection create twin clinet"),
 	)
+
+	// The same by the names of the neutron client.
+	for _, st := range []step{
+		words("l2gw create old --device name=ps6,interface_names=eth1;eth2"),
+		words("l2gw create old2 --device name=ps6,interface_names=eth3|5 -f json"),
+		words("l2gw list -f yaml"),
+		words("l2gw show old -f shell"),
+		words("l2gw update old --name older --device name=ps6,interface_names=eth4"),
+		words("l2gw connection create older clinet --default-segmentation-id 6"),
+		words("l2gw connection list -f csv"),
+		words("l2gw connection show {connection 0}"),
+		words("l2gw delete older"),
+		words("l2gw connection delete {connection 0}"),
+		words("l2gw delete older old2 nosuch"),
+		words("l2gw show"),
+	} {
+		st.old = true
+		add(st)
+	}
 	return all
 }
