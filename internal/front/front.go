@@ -170,6 +170,10 @@ func (f *front) fail(w http.ResponseWriter, r *http.Request, id string, err erro
 		w.WriteHeader(statusClientLeft)
 		return
 	}
+	if known, ok := errors.AsType[*refusal](err); ok && known.status < 500 {
+		refuse(w, id, err)
+		return
+	}
 	attrs := []any{"error", err, "method", r.Method, "path", r.URL.Path, "request_id", id}
 	if b, ok := errors.AsType[*because](err); ok {
 		attrs = append(attrs, "cause", b.cause)
