@@ -92,7 +92,7 @@ func haproxy(t *testing.T, neutron string, servers ...string) (url string, figur
 			return err
 		}
 		resp.Body.Close()
-		if resp.StatusCode != 200 {
+		if resp.StatusCode != http.StatusOK {
 			return fmt.Errorf("%s: %s", resp.Status, log.String())
 		}
 		return nil
