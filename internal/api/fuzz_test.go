@@ -42,8 +42,6 @@ func FuzzQueries(f *testing.F) {
 		if len(query) > 10_000 {
 			return
 		}
-		w := *w
-		w.t = t
 		for _, path := range []string{
 			"/v2.0/l2-gateways", connectionsPath, "/v2.0/networks", "/v2.0/ports", "/v2.0/l2-gateway-devices", "/v2.0/l2-gateway-devices/ps1/macs", "/v2.0/extensions", "/v2.0/quotas", "/v2.0/l2-gateways/" + g,
 		} {
@@ -89,8 +87,6 @@ func FuzzAccess(f *testing.F) {
 	w := newWorld(f)
 	w.authenticated()
 	f.Fuzz(func(t *testing.T, from, forwarded, id, agent, proto, host, query string) {
-		w := *w
-		w.t = t
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1:9696/v2.0/l2-gateways?limit=1", nil)
 		r.RemoteAddr = from
 		r.URL.RawQuery = query

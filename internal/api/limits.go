@@ -159,7 +159,7 @@ func receiveAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		switch {
 		case body.Len() > maxBody:
 			return nil, errBodyTooLarge
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			_ = connection.SetReadDeadline(time.Time{})
 			return body.Bytes(), nil
 		case isTimeout(err):

@@ -122,7 +122,7 @@ func TestTargetsAndPathsPassUnchangedOrNotAtAll(t *testing.T) {
 	}
 	for _, line := range []string{"CONNECT elsewhere:443 HTTP/1.1", "GET * HTTP/1.1"} {
 		seen.Store("")
-		if resp, body := raw(t, server, line+"\r\nHost: elsewhere:443\r\n\r\n"); resp.StatusCode != 400 || seen.Load() != "" {
+		if resp, body := raw(t, server, line+"\r\nHost: elsewhere:443\r\n\r\n"); resp.StatusCode != http.StatusBadRequest || seen.Load() != "" {
 			t.Errorf("%s: %s %s, passed on as %q", line, resp.Status, body, seen.Load())
 		}
 	}
