@@ -74,7 +74,7 @@ func mountQuotas(s *server) {
 			adminsMay("update_quota", "Change quotas"), one, operationDoc{
 				body:        only("quota", append(openRecord(nil, accepted...), member{"additionalProperties", false})),
 				bodyExample: object{{"quota", object{{l2gw.QuotaGateways, 10}}}},
-				faults:      []fault{{http.StatusBadRequest, "HTTPBadRequest", "There is no such quota, or a limit is no number from -1 to 2147483647."}},
+				faults:      append([]fault{{http.StatusBadRequest, "HTTPBadRequest", "There is no such quota, or a limit is no number from -1 to 2147483647."}}, bodyFaults...),
 			})
 		offer(http.MethodDelete, "/{id}", "delete_quota", "Let the defaults count for a project again", s.deleteQuota,
 			adminsMay("delete_quota", "Delete quotas"), nil, operationDoc{status: http.StatusNoContent, faults: []fault{missing}})
