@@ -55,6 +55,12 @@ func AdminRequired(verb string) *Error {
 	return &Error{Forbidden, "AdminRequired", "User does not have admin privileges: Cannot " + verb + " resource for non admin tenant.", nil}
 }
 
+// RepeatKeyTaken says that a client sent another request under a key that it used
+// before (the header Idempotency-Key).
+func RepeatKeyTaken(key string) *Error {
+	return &Error{Conflict, "IdempotencyKeyTaken", "The Idempotency-Key '" + key + "' was sent with another request before: each request needs a key of its own.", nil}
+}
+
 // OverQuota says that a project may not have more of these resources (neutron_lib's OverQuota).
 func OverQuota(resources ...string) *Error {
 	return &Error{Conflict, "OverQuota", fmt.Sprintf("Quota exceeded for resources: ['%s'].", strings.Join(resources, "', '")), nil}

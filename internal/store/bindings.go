@@ -223,6 +223,9 @@ func (s *Store) trim(ctx context.Context, tx bun.Tx, row intentRow) error {
 	if _, err := tx.NewDelete().Model((*intentWriteRow)(nil)).Where("revision <= ?", to).Exec(ctx); err != nil {
 		return err
 	}
+	if err := trimRepeats(ctx, tx, to); err != nil {
+		return err
+	}
 	_, err := tx.NewUpdate().Model((*intentRow)(nil)).Set("trimmed = ?", to).Where("id = 1").Exec(ctx)
 	return err
 }

@@ -63,6 +63,9 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 		if err := s.withinQuota(ctx, tx, l2gw.QuotaConnections, projects); err != nil {
 			return err
 		}
+		if err := noteMade(ctx, tx, revision, created, func(c *l2gw.Connection) string { return c.ID }); err != nil {
+			return err
+		}
 		return rebind(ctx, tx, revision, nil, wanted)
 	})
 	if err != nil {

@@ -57,8 +57,11 @@ func (s *Store) CreateGateways(ctx context.Context, gateways []l2gw.Gateway) ([]
 	if len(created) == 0 {
 		return nil, nil
 	}
-	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, _ int64) error {
+	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
 		if err := insert(ctx, tx, rows); err != nil {
+			return err
+		}
+		if err := noteMade(ctx, tx, revision, created, func(g *l2gw.Gateway) string { return g.ID }); err != nil {
 			return err
 		}
 		if err := s.withinQuota(ctx, tx, l2gw.QuotaGateways, projects); err != nil {

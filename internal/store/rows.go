@@ -24,6 +24,20 @@ type intentWriteRow struct {
 	Request       string
 }
 
+type repeatRow struct {
+	bun.BaseModel `bun:"table:repeatable_writes"`
+	RepeatKey     string `bun:",pk"`
+	Digest        string
+	Revision      int64
+}
+
+type repeatObjectRow struct {
+	bun.BaseModel `bun:"table:repeatable_objects"`
+	Revision      int64 `bun:",pk"`
+	Ordinal       int   `bun:",pk"`
+	ObjectID      string
+}
+
 type gatewayRow struct {
 	bun.BaseModel `bun:"table:gateways"`
 	ID            string `bun:",pk"`

@@ -33,6 +33,8 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"of ten deletes one succeeds", tenDeletes},
 		{"a quota counts what a project has", quotas},
 		{"of twenty that want a quota's last place exactly one has it", lastPlace},
+		{"a write is done once for a key", onceForAKey},
+		{"of twenty that send one key at once one makes the object", oneOfManyWithAKey},
 		{"every attribute filters any of its values", filters},
 		{"hundreds of values filter as one does", manyValues},
 		{"pages of any sort order put together are the list", pages},

@@ -53,11 +53,17 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 			}
 			unanswered = 0
 		}
+		if err := beforeRepeat(ctx, tx); err != nil {
+			return err
+		}
 		revision = row.Revision
 		if _, err := tx.NewInsert().Model(&intentWriteRow{Revision: revision, Token: token, Request: requestOf(ctx)}).Exec(ctx); err != nil {
 			return err
 		}
 		if err := f(ctx, tx, revision); err != nil {
+			return err
+		}
+		if err := noteRepeat(ctx, tx, revision); err != nil {
 			return err
 		}
 		return s.trim(ctx, tx, row)
