@@ -63,6 +63,7 @@ type step struct {
 	args []string
 	env  map[string]string
 	old  bool // ours is called as neutron-l2gw, by the names that commands have there
+	long bool // ours is asked for all that there is to show, which the real client shows always
 }
 
 var references = regexp.MustCompile(`\{(gateway|connection) ([^}]*)\}`)
@@ -173,6 +174,12 @@ func compare(t *testing.T, theirs, ours *side, prefix []string, session []step) 
 				run := s.run
 				if k == 1 && st.old {
 					args, run = old(args), s.old
+				}
+				if st.long {
+					s.settle()
+				}
+				if k == 1 && st.long {
+					args = append(slices.Clone(args), "--long")
 				}
 				o := order{Env: map[string]string{}}
 				for _, arg := range slices.Concat(prefix, args) {
