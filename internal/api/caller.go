@@ -52,6 +52,8 @@ func (c Caller) Credentials() map[string]any {
 // neither map.
 type Policy interface {
 	Allows(action string, target, credentials map[string]any) bool
+	// AllowsAll says whether Allows is true for every target there can be.
+	AllowsAll(action string, credentials map[string]any) bool
 }
 
 // DefaultProject owns what is created without authentication by a client that
@@ -113,7 +115,11 @@ func ownerOf(ctx context.Context, vs values) string {
 // adminOnly is the policy of a server that was given none.
 type adminOnly struct{}
 
-func (adminOnly) Allows(_ string, _, credentials map[string]any) bool {
+func (p adminOnly) Allows(action string, _, credentials map[string]any) bool {
+	return p.AllowsAll(action, credentials)
+}
+
+func (adminOnly) AllowsAll(_ string, credentials map[string]any) bool {
 	admin, _ := credentials["is_admin"].(bool)
 	return admin
 }

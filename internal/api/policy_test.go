@@ -348,3 +348,19 @@ func TestRulesAreThoseOfTheRoutes(t *testing.T) {
 		}
 	}
 }
+
+// A rule may keep things even from administrators; no shortcut of theirs leads around it.
+func TestWhatIsKeptFromAnAdministratorIsInNoList(t *testing.T) {
+	w := guarded(t, "get_l2_gateway: \"role:admin and not 'secret':%(name)s\"\n")
+	admin := w.as("admin")
+	secret, open := admin.makeGateway("secret", "eth1"), admin.makeGateway("open", "eth2")
+	if got := admin.list(gatewaysPath, "l2_gateways", "name"); got != "open" {
+		t.Errorf("listed: %q", got)
+	}
+	for _, path := range []string{gatewaysPath + "/" + secret, gatewaysPath + "/" + none} {
+		if got := admin.says("GET", path, ""); got != noGet {
+			t.Errorf("GET %s: %s", path, got)
+		}
+	}
+	w.do(200, "GET", gatewaysPath+"/"+open, "", "X-Auth-Token", "admin")
+}

@@ -60,3 +60,53 @@ func TestAnExplanationAnswersAsAllowsDoes(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsAllowedToAnyTargetIsAllowedToEach(t *testing.T) {
+	sure := 0
+	rapid.Check(t, func(t *rapid.T) {
+		files := []written{{name: "one", text: "role:admin"}, {name: "two", text: "user_id:u1"}, {name: "act", text: expressions().Draw(t, "expression")}}
+		s, err := compile(nil, files, Options{})
+		if err != nil {
+			return
+		}
+		e := &Enforcer{}
+		s.marks = []mark{{}}
+		e.rules.Store(s)
+		e.next.Store(1 << 62)
+		for _, q := range everything("act") {
+			if e.AllowsAll("act", q.credentials) {
+				sure++
+				if !e.Allows("act", q.target, q.credentials) {
+					t.Fatalf("%v is not allowed", q)
+				}
+			}
+		}
+	})
+	if sure == 0 {
+		t.Error("nothing was ever allowed to any target")
+	}
+}
+
+func TestWhatDependsOnTheTargetIsNotAllowedToAnyTarget(t *testing.T) {
+	credentials := map[string]any{"roles": []string{"admin"}, "project_id": "p1"}
+	for expression, want := range map[string]bool{
+		"role:admin": true,
+		"role:admin or project_id:%(project_id)s": true,
+		"@":                         true,
+		"role:member":               false,
+		"project_id:%(project_id)s": false,
+		"role:admin and not project_id:%(project_id)s":    false,
+		"role:admin and not 'secret':%(name)s":            false,
+		"role:admin and not field:networks:shared=True":   false,
+		"not (role:member and project_id:%(project_id)s)": true,
+		"rule:nothing or project_id:p1":                   true,
+	} {
+		e, err := New([]Rule{{Name: "act", Check: expression}, {Name: "nothing", Check: "!"}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.AllowsAll("act", credentials); got != want {
+			t.Errorf("%q: %t", expression, got)
+		}
+	}
+}
