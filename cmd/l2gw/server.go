@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -83,9 +82,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(controller.GCPercent)
-	}
+	collectGarbage()
 	s.controller = controller.New(controller.Options{Store: datedLeases{s.store}, Inventory: source, Server: o.name, Logger: log, ConfirmAfter: o.confirm, Lease: controller.LeaseOptions{Holder: s.id, Alone: o.alone}})
 	s.figures.Controller(s.controller.Figures)
 	s.figures.Office(s.controller.Office)

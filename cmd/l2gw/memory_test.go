@@ -1,0 +1,15 @@
+package main
+
+import "testing"
+
+func TestASmallHeapMayGrowByTheHeadroomAndALargeOneByItsShare(t *testing.T) {
+	const mb = 1 << 20
+	for _, row := range []struct{ live, grows uint64 }{
+		{0, 16}, {1, 16}, {4, 16}, {8, 16}, {40, 16}, {64, 19}, {220, 66},
+	} {
+		grows := max(row.live, 1) * uint64(gcPercent(row.live*mb)) / 100
+		if grows+1 < row.grows || grows > row.grows {
+			t.Errorf("a heap of %d MB grows by %d MB, want %d", row.live, grows, row.grows)
+		}
+	}
+}
