@@ -61,6 +61,11 @@ func RepeatKeyTaken(key string) *Error {
 	return &Error{Conflict, "IdempotencyKeyTaken", "The Idempotency-Key '" + key + "' was sent with another request before: each request needs a key of its own.", nil}
 }
 
+// RepeatedObjectGone says that a request came again after what it had made was removed.
+func RepeatedObjectGone(key string) *Error {
+	return &Error{Conflict, "IdempotencyKeyTaken", "The request with the Idempotency-Key '" + key + "' was done before, and what it made has been removed since.", nil}
+}
+
 // OverQuota says that a project may not have more of these resources (neutron_lib's OverQuota).
 func OverQuota(resources ...string) *Error {
 	return &Error{Conflict, "OverQuota", fmt.Sprintf("Quota exceeded for resources: ['%s'].", strings.Join(resources, "', '")), nil}

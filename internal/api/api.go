@@ -27,6 +27,9 @@ type Store interface {
 	// CreateConnections stores all or none. It reports conflicts with what is stored.
 	CreateConnections(ctx context.Context, all []l2gw.Connection) ([]l2gw.Connection, error)
 	DeleteConnection(ctx context.Context, id string) error
+	// Repeated returns what a write with this key created (see store.WithRepeat), and
+	// false if there was none. It fails with Conflict if the key stands for another.
+	Repeated(ctx context.Context, key, digest string) (ids []string, done bool, err error)
 	// ConnectionBindings are what connections expand into, by connection id.
 	ConnectionBindings(ctx context.Context, ids ...string) (map[string][]l2gw.Binding, error)
 

@@ -23,6 +23,7 @@ func connections(s *server) resource[connectionView] {
 	return resource[connectionView]{
 		name: "l2_gateway_connection", collection: "l2_gateway_connections", path: "l2-gateway-connections",
 		title: "L2 gateway connection", doc: "Connections: each joins a network and a gateway.",
+		repeatable: true,
 		attributes: connectionAttributes,
 		faults: map[string][]fault{
 			"show": {connectionMissing},
@@ -64,12 +65,11 @@ func connections(s *server) resource[connectionView] {
 			if err != nil {
 				return nil, err
 			}
-			views, err := s.viewConnections(ctx, made...)
-			for i := range views {
-				id, _ := given[segmentationID](items[i], "segmentation_id")
-				views[i].segmentationID = &id.text
-			}
-			return views, err
+			return s.viewConnections(ctx, made...)
+		},
+		asGiven: func(c *connectionView, item values) {
+			id, _ := given[segmentationID](item, "segmentation_id")
+			c.segmentationID = &id.text
 		},
 		// There is nothing to update: the table refuses every attribute.
 		update: func(ctx context.Context, id string, _ values) (connectionView, error) { return s.connection(ctx, id) },

@@ -31,6 +31,7 @@ func gateways(s *server) resource[gatewayView] {
 	return resource[gatewayView]{
 		name: "l2_gateway", collection: "l2_gateways", path: "l2-gateways",
 		title: "L2 gateway", doc: "Gateways: sets of switch ports that networks can be connected to.",
+		repeatable: true,
 		attributes: gatewayAttributes,
 		faults: map[string][]fault{
 			"show":   {gatewayMissing},

@@ -154,12 +154,15 @@ func (d *document) operation(r offered) object {
 	if r.public {
 		out = append(out, member{"security", []object{}})
 	}
-	if len(r.doc.parameters) > 0 {
-		list := make([]object, len(r.doc.parameters))
-		for i, p := range r.doc.parameters {
-			list[i] = object{{"name", p.name}, {"in", "query"}, {"description", p.doc}, {"schema", p.schema}}
+	var parameters []object
+	for place, list := range [][]parameter{r.doc.parameters, r.doc.headers} {
+		for _, p := range list {
+			in := []string{"query", "header"}[place]
+			parameters = append(parameters, object{{"name", p.name}, {"in", in}, {"description", p.doc}, {"schema", p.schema}})
 		}
-		out = append(out, member{"parameters", list})
+	}
+	if parameters != nil {
+		out = append(out, member{"parameters", parameters})
 	}
 	if r.doc.body != nil {
 		out = append(out, member{"requestBody", object{

@@ -294,6 +294,19 @@ func TestEveryDocumentedErrorExists(t *testing.T) {
 	note(w, "POST", gatewaysPath, "{}", "Sec-Fetch-Site", "cross-site")
 	note(w, "GET", gatewaysPath+"?"+strings.Repeat("x=1&", 100_000), "")
 
+	const key = "the key of another request"
+	w.do(201, "POST", gatewaysPath, device("d", `[{"name": "p"}]`), "Idempotency-Key", key)
+	_, connections := w.listed(c)
+	for _, r := range [][3]string{
+		{"POST", gatewaysPath, device("d", `[{"name": "q"}]`)},
+		{"PUT", g, `{"l2_gateway": {"name": "z"}}`},
+		{"DELETE", g},
+		{"POST", c, connectionBody(gateway, net2, "77")},
+		{"DELETE", c + "/" + connections[0]["id"].(string)},
+	} {
+		note(w, r[0], r[1], r[2], "Idempotency-Key", key)
+	}
+
 	// gateway 0 has a connection with the VLAN that another has on that port
 	taken := w.gateway("c", `[{"name": "eth7"}]`)
 	w.connection(taken, net1, "5")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +30,10 @@ type resource[T any] struct {
 	// missing is the error for an object that is not there, if one that the caller
 	// may not see is to look the same; nil: it is 403 in both cases.
 	missing func(id string) error
+	// asGiven lets a new object be shown as its client gave it, where that differs; or nil.
+	asGiven func(x *T, item values)
+	// repeatable is set if the store does a write once for a key.
+	repeatable bool
 	// faults are the errors of "list", "show", "create", "update" and "delete"
 	// beside those that are the same for every resource.
 	faults map[string][]fault
@@ -132,21 +137,30 @@ func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer
 			return answer{}, err
 		}
 	}
-	ctx, revision := store.WithRevision(r.Context())
-	made, err := e.create(ctx, all)
+	try, err := e.attempt(r, body)
 	if err != nil {
 		return answer{}, err
+	}
+	if ids, done, err := e.before(r.Context(), try); err != nil {
+		return answer{}, err
+	} else if done {
+		return e.created(r.Context(), try, ids, all, bulk)
+	}
+	ctx, revision := store.WithRevision(try.context(r.Context()))
+	made, err := e.create(ctx, all)
+	if err != nil {
+		ids, err := e.doneBefore(ctx, try, err)
+		if err != nil {
+			return answer{}, err
+		}
+		return e.created(ctx, try, ids, all, bulk)
 	}
 	ids := make([]string, len(made))
 	for i := range made {
 		ids[i] = e.id(&made[i])
 	}
 	e.logChange(ctx, "create", *revision, ids)
-	list := e.renderAll(ctx, made, nil)
-	if !bulk {
-		return answer{http.StatusCreated, object{{e.name, list[0]}}}, nil
-	}
-	return answer{http.StatusCreated, object{{e.collection, list}}}, nil
+	return e.answerCreated(ctx, made, all, bulk), nil
 }
 
 // logChange joins the request to what it changed: the revision and the ids appear
@@ -217,8 +231,15 @@ func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, revision := store.WithRevision(r.Context())
+	try, err := e.attempt(r, body)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, revision := store.WithRevision(try.context(r.Context()))
 	x, err := e.update(ctx, id, change)
+	if errors.Is(err, store.ErrRepeated) {
+		x, err = e.get(ctx, id)
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -227,13 +248,20 @@ func (e endpoint[T]) serveUpdate(w http.ResponseWriter, r *http.Request) (answer
 }
 
 func (e endpoint[T]) serveDelete(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	id, err := e.pathName(r, "delete")
+	try, err := e.attempt(r, nil)
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, revision := store.WithRevision(r.Context())
-	if err := e.delete(ctx, id); err != nil {
-		return answer{}, err
+	ctx, revision := store.WithRevision(try.context(r.Context()))
+	id, err := e.pathName(r, "delete")
+	if err == nil {
+		err = e.delete(ctx, id)
+	}
+	if err != nil {
+		if _, err := e.doneBefore(ctx, try, err); err != nil {
+			return answer{}, err
+		}
+		return answer{http.StatusNoContent, nil}, nil
 	}
 	e.logChange(ctx, "delete", *revision, []string{id})
 	return answer{http.StatusNoContent, nil}, nil

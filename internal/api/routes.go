@@ -33,6 +33,7 @@ type operationDoc struct {
 	summary string
 	// parameters are those of the query; those of the path are found in it.
 	parameters []parameter
+	headers    []parameter
 	// body is what is sent; nil: nothing. bodyOptional: it may be left out.
 	body         schema
 	bodyOptional bool
@@ -52,7 +53,7 @@ type fault struct {
 	when   string
 }
 
-// parameter is one of a query. It may be repeated if its schema is a list.
+// parameter is one of a query, which may be repeated if its schema is a list, or a header.
 type parameter struct {
 	name, doc string
 	schema    schema
@@ -147,16 +148,16 @@ func mount[T any](s *server, res resource[T]) {
 		s.offer(offered{method: http.MethodGet, path: path, do: e.serveList, rules: e.rules("get"), doc: e.listDoc()})
 	}
 	if res.create != nil {
-		s.offer(offered{method: http.MethodPost, path: path, do: e.serveCreate, rules: e.rules("create"), doc: e.createDoc()})
+		s.offer(offered{method: http.MethodPost, path: path, do: e.serveCreate, rules: e.rules("create"), doc: e.documentKey(e.createDoc())})
 	}
 	if res.get != nil {
 		s.offer(offered{method: http.MethodGet, path: path + "/{id}", do: e.serveShow, rules: e.rules("get"), doc: e.showDoc()})
 	}
 	if res.update != nil {
-		s.offer(offered{method: http.MethodPut, path: path + "/{id}", do: e.serveUpdate, rules: e.rules("update"), doc: e.updateDoc()})
+		s.offer(offered{method: http.MethodPut, path: path + "/{id}", do: e.serveUpdate, rules: e.rules("update"), doc: e.documentKeyOfUpdate(e.updateDoc())})
 	}
 	if res.delete != nil {
-		s.offer(offered{method: http.MethodDelete, path: path + "/{id}", do: e.serveDelete, rules: e.rules("delete"), doc: e.deleteDoc()})
+		s.offer(offered{method: http.MethodDelete, path: path + "/{id}", do: e.serveDelete, rules: e.rules("delete"), doc: e.documentKey(e.deleteDoc())})
 	}
 }
 
