@@ -20,7 +20,8 @@ func readBody(w http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 // unwrap takes the resources out of a request body: one under its own name, or
-// a list under the collection's.
+// a list under the collection's. Both at once are refused: whichever was taken,
+// the other would be lost without a word.
 func unwrap(v any, name, collection string) (items []map[string]any, bulk bool, err error) {
 	var body map[string]any
 	switch v := v.(type) {
@@ -40,7 +41,11 @@ func unwrap(v any, name, collection string) (items []map[string]any, bulk bool, 
 	if len(body) == 0 {
 		return nil, false, badRequest("Resource body required")
 	}
-	if list, ok := body[collection]; ok {
+	list, bulk := body[collection]
+	if _, one := body[name]; one && bulk {
+		return nil, false, badRequest("The request body has both '%s' and '%s': it must have one of them", name, collection)
+	}
+	if bulk {
 		items, err = unwrapList(list, name, collection)
 		return items, true, err
 	}
@@ -66,6 +71,9 @@ func unwrapList(v any, name, collection string) ([]map[string]any, error) {
 	for i, v := range list {
 		item, ok := v.(map[string]any)
 		if inner, wrapped := item[name]; ok && wrapped {
+			if len(item) > 1 {
+				return nil, badRequest("Object '%s' has other keys beside it", name)
+			}
 			item, ok = inner.(map[string]any) // Neutron takes {"l2_gateways": [{"l2_gateway": {…}}]} as well
 		}
 		if !ok {

@@ -92,7 +92,7 @@ func TestTooManyParametersAndPathsThatAreTooLongAreRefused(t *testing.T) {
 func TestOptionsAreAnsweredAsAReadingIs(t *testing.T) {
 	w := newWorld(t)
 	id := w.gateway("gw", `[{"name": "eth1"}]`)
-	for _, path := range []string{"/v2.0/l2-gateways", "/v2.0/l2-gateways/" + id} {
+	for _, path := range []string{"/v2.0/l2-gateways", "/v2.0/l2-gateways/" + id, "/", "/v2.0/openapi.json"} {
 		get, options := w.request("GET", path, ""), w.request("OPTIONS", path, "")
 		if options.Code != 200 || options.Body.String() != get.Body.String() {
 			t.Errorf("%s: %d %s", path, options.Code, options.Body)

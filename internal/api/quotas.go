@@ -224,11 +224,18 @@ func decodeQuota(item map[string]any) (limits map[string]int, check bool, err er
 	for _, given := range slices.Sorted(maps.Keys(item)) {
 		name, v := given, item[given]
 		if newer, ok := olderQuotas[name]; ok {
+			if other, both := item[newer]; both && !sameValue(v, other) {
+				return nil, false, badRequest("'%s' and '%s' do not match", given, newer)
+			}
 			name = newer
 		}
 		switch {
 		case given == "force" || given == "check_limit":
-			check = check || given == "check_limit" && v == true
+			wanted, err := decodeFlag(given, v)
+			if err != nil {
+				return nil, false, err
+			}
+			check = check || wanted && given == "check_limit"
 		case !slices.Contains(quotaNames, name):
 			unknown = append(unknown, str(given))
 		default:
@@ -241,6 +248,18 @@ func decodeQuota(item map[string]any) (limits map[string]int, check bool, err er
 		return nil, false, badRequest("Unrecognized attribute(s) %s", quoteList(unknown))
 	}
 	return limits, check, nil
+}
+
+// decodeFlag takes a boolean, in quotes or not. Neutron takes anything, and "false"
+// for true; but who asks for a check in a way that is not understood must not go
+// without.
+func decodeFlag(name string, v any) (bool, error) {
+	for _, flag := range []bool{true, false} {
+		if text, ok := v.(string); v == flag || ok && strings.EqualFold(text, strconv.FormatBool(flag)) {
+			return flag, nil
+		}
+	}
+	return false, l2gw.BadAttribute(name, "'%s' is not a valid boolean value.", str(v))
 }
 
 // decodeLimit takes an integer, in quotes or not, as Neutron does; and no boolean,

@@ -88,7 +88,7 @@ func (s *server) mountRoutes() {
 		answers := s.methods(operations[path])
 		for _, spelling := range spellings(path) {
 			s.mux.HandleFunc(spelling, func(w http.ResponseWriter, r *http.Request) {
-				if handler := handlers[r.Method+" "+path]; handler != nil {
+				if handler := handlers[asked(r.Method)+" "+path]; handler != nil {
 					handler(w, r)
 					return
 				}

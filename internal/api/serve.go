@@ -33,16 +33,20 @@ type server struct {
 // methods are the operations of one path.
 type methods map[string]operation
 
+// asked is the method that a request is answered as: OPTIONS is GET, as with Neutron.
+func asked(method string) string {
+	if method == http.MethodOptions {
+		return http.MethodGet
+	}
+	return method
+}
+
 // methods answers with the operation of the method: 405 if there is another one,
-// 404 if there is none at all. OPTIONS is GET, as with Neutron.
+// 404 if there is none at all.
 func (s *server) methods(m methods) http.Handler {
 	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method := r.Method
-		if method == http.MethodOptions {
-			method = http.MethodGet
-		}
-		op, ok := m[method]
+		op, ok := m[asked(r.Method)]
 		switch {
 		case len(m) == 0:
 			s.refuse(w, r, errPathNotFound)
