@@ -1,9 +1,13 @@
 package client
 
 import (
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"l2gw/test/keystone"
@@ -65,6 +69,7 @@ func without(env map[string]string, names ...string) map[string]string {
 // TestBothClientsSayTheSameWithKeystone is a session of an administrator, and what
 // others are told. Both sides use one server in turn, which the catalog names.
 func TestBothClientsSayTheSameWithKeystone(t *testing.T) {
+	t.Parallel()
 	ks := keystone.Shared(t)
 	python, our := newRealClient(t), newOurClient(t)
 	theirs := &side{t: t, name: "the real client", api: guarded(t, ks), run: python.run, seen: map[string]string{}}
@@ -74,9 +79,18 @@ func TestBothClientsSayTheSameWithKeystone(t *testing.T) {
 	ours.url = ours.api.URL
 	ours.run = func(o order) outcome { return our.run("openstack", o) }
 	admin := ks.User(t, "client-admin", "client-admins", "admin")
+	// The catalog names one address, behind which is the server of who has his turn.
+	var turn atomic.Pointer[url.URL]
+	named := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(turn.Load()) }})
+	t.Cleanup(named.Close)
+	ks.SetEndpoint(t, named.URL)
 	for _, s := range []*side{theirs, ours} {
 		s.token = func() string { return ks.Token(t, admin) }
-		s.enter = func() { ks.SetEndpoint(t, s.url) }
+		to, err := url.Parse(s.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.enter = func() { turn.Store(to) }
 	}
 
 	env := environment(ks.Environment(admin))
@@ -119,13 +133,13 @@ func TestBothClientsSayTheSameWithKeystone(t *testing.T) {
 	token := ks.Token(t, admin)
 	expired := ks.Token(t, admin)
 	ks.Revoke(t, expired)
-	url := env["OS_AUTH_URL"]
+	identity := env["OS_AUTH_URL"]
 	names := words("l2gw list -f value -c Name")
 	way := func(env map[string]string, more ...string) {
 		steps = append(steps, step{args: append(append([]string{}, more...), names.args...), env: env})
 	}
-	way(map[string]string{"OS_AUTH_URL": url, "OS_TOKEN": token, "OS_AUTH_TYPE": "token", "OS_PROJECT_NAME": admin.Project, "OS_PROJECT_DOMAIN_NAME": "Default", "OS_IDENTITY_API_VERSION": "3"})
-	way(map[string]string{"OS_AUTH_URL": url, "OS_TOKEN": expired, "OS_AUTH_TYPE": "token", "OS_PROJECT_NAME": admin.Project, "OS_PROJECT_DOMAIN_NAME": "Default"})
+	way(map[string]string{"OS_AUTH_URL": identity, "OS_TOKEN": token, "OS_AUTH_TYPE": "token", "OS_PROJECT_NAME": admin.Project, "OS_PROJECT_DOMAIN_NAME": "Default", "OS_IDENTITY_API_VERSION": "3"})
+	way(map[string]string{"OS_AUTH_URL": identity, "OS_TOKEN": expired, "OS_AUTH_TYPE": "token", "OS_PROJECT_NAME": admin.Project, "OS_PROJECT_DOMAIN_NAME": "Default"})
 	way(map[string]string{}, "--os-auth-type", "admin_token", "--os-endpoint", "{url}", "--os-token", token)
 	way(map[string]string{}, "--os-auth-type", "admin_token", "--os-endpoint", "{url}", "--os-token", expired)
 	way(credential)
@@ -133,9 +147,9 @@ func TestBothClientsSayTheSameWithKeystone(t *testing.T) {
 	way(map[string]string{"OS_CLIENT_CONFIG_FILE": clouds}, "--os-cloud", "ours")
 	way(map[string]string{"OS_CLIENT_CONFIG_FILE": clouds}, "--os-cloud", "theirs")
 	way(map[string]string{"OS_CLIENT_CONFIG_FILE": clouds}, "--os-cloud", "nosuch")
-	way(map[string]string{}, "--os-auth-url", url, "--os-username", admin.User, "--os-password", admin.Password,
+	way(map[string]string{}, "--os-auth-url", identity, "--os-username", admin.User, "--os-password", admin.Password,
 		"--os-project-name", admin.Project, "--os-user-domain-id", "default", "--os-project-domain-id", "default")
-	way(map[string]string{}, "--os-auth-url", url, "--os-user-id", admin.UserID, "--os-password", admin.Password, "--os-project-id", admin.ProjectID)
+	way(map[string]string{}, "--os-auth-url", identity, "--os-user-id", admin.UserID, "--os-password", admin.Password, "--os-project-id", admin.ProjectID)
 	way(env, "--os-password", "wrong")
 	way(env, "--os-username", "nobody")
 	way(env, "--os-project-name", "nosuch")

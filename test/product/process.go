@@ -26,6 +26,7 @@ const Patience = 30 * time.Second
 
 var build struct {
 	once sync.Once
+	dir  string // "": the program is another's
 	path string
 	err  error
 }
@@ -35,22 +36,31 @@ func RemoveBinary() {
 	if switches.dir != "" {
 		os.RemoveAll(switches.dir)
 	}
-	if build.path != "" {
-		os.RemoveAll(filepath.Dir(build.path))
+	if build.dir != "" {
+		os.RemoveAll(build.dir)
 	}
 }
 
-// Binary builds bin/l2gw once per test process, with the race detector if that
-// is wanted by L2GW_TEST_RACE=1, and returns its path.
+// Binary is the path of the program that tests run: that of L2GW_TEST_BINARY, which
+// the Makefile builds once for all suites, or else one that is built once per test
+// process, with the race detector if that is wanted by L2GW_TEST_RACE=1.
 func Binary(t testing.TB) string {
 	t.Helper()
 	build.once.Do(func() {
+		if given := os.Getenv("L2GW_TEST_BINARY"); given != "" {
+			// Looked at, so that go test does not take an old result for that of a new program.
+			if _, err := os.Stat(given); err != nil {
+				build.err = fmt.Errorf("L2GW_TEST_BINARY: %w", err)
+			}
+			build.path = given
+			return
+		}
 		dir, err := os.MkdirTemp("", "l2gw-bin")
 		if err != nil {
 			build.err = err
 			return
 		}
-		build.path = filepath.Join(dir, "l2gw")
+		build.dir, build.path = dir, filepath.Join(dir, "l2gw")
 		args := []string{"build", "-o", build.path}
 		if os.Getenv("L2GW_TEST_RACE") == "1" {
 			args = append(args, "-race")
