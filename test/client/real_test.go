@@ -27,6 +27,8 @@ type order struct {
 	Args []string          `json:"args"`
 	Env  map[string]string `json:"env"`
 	Dir  string            `json:"dir,omitempty"`
+	// Script is a Python program to run in the place of the client.
+	Script string `json:"script,omitempty"`
 }
 
 // realClient is Debian's client, loaded once.

@@ -3,14 +3,17 @@
 Reads one JSON object per line ({"args": [...], "env": {...}, "dir": "..."}) and answers
 each with {"code": N, "stdout": "...", "stderr": "..."}. The client is loaded once; each
 command runs in a child of its own, so that no command sees what another left behind.
+With "script", that Python program runs instead of the client.
 """
 
 import importlib
 import io
 import json
 import os
+import runpy
 import sys
 import tempfile
+import traceback
 import warnings
 
 warnings.simplefilter("ignore")
@@ -65,11 +68,17 @@ def run(order):
                 os.environ.update(order.get("env") or {})
                 if order.get("dir"):
                     os.chdir(order["dir"])
-                sys.argv = ["openstack"] + order["args"]
+                sys.argv = ["openstack"] + (order["args"] or [])
                 try:
-                    code = shell.main(order["args"]) or 0
+                    if order.get("script"):
+                        runpy.run_path(order["script"], run_name="__main__")
+                        code = 0
+                    else:
+                        code = shell.main(order["args"]) or 0
                 except SystemExit as e:
-                    code = e.code if isinstance(e.code, int) else 1
+                    code = int(e.code) if isinstance(e.code, int) else 1
+                except Exception:
+                    traceback.print_exc()
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
