@@ -111,6 +111,16 @@ func storeQuery[T any](p page, t table[T], query url.Values) (store.Query, bool)
 	return q, slices.ContainsFunc(t, func(a attribute[T]) bool { return a.stored })
 }
 
+// asStored is the page with the order of equals that the store has (store.Query):
+// of one list it may cut some pages and others be cut here, and an object must not
+// be on two of them or on none.
+func asStored[T any](p page, t table[T]) page {
+	if n := len(p.sort); n > 0 && slices.ContainsFunc(t, func(a attribute[T]) bool { return a.stored }) {
+		p.sort = append(slices.Clone(p.sort), sortKey{"id", p.sort[n-1].descending})
+	}
+	return p
+}
+
 // filterable is the attribute that a query parameter filters by, or nil: what
 // is no visible attribute, or none with plain values, filters nothing.
 func (t table[T]) filterable(name string) *attribute[T] {

@@ -111,7 +111,7 @@ func (e endpoint[T]) fetch(ctx context.Context, p page, seen scope[T], query url
 	if p.marker == "" { // asking the policy of each takes long
 		all = filter(all, seen.attributes, query)
 	}
-	return cut(p, e.permitted(ctx, all), seen.attributes, e.id, query)
+	return cut(asStored(p, seen.attributes), e.permitted(ctx, all), seen.attributes, e.id, query)
 }
 
 func (e endpoint[T]) serveCreate(w http.ResponseWriter, r *http.Request) (answer, error) {
