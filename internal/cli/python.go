@@ -169,7 +169,7 @@ func appendJSONString(b []byte, s string) []byte {
 			b = append(b, `\b`...)
 		case r == '\f':
 			b = append(b, `\f`...)
-		case r < ' ' || r > '~' && r != 0x7f && r < 0x10000:
+		case r < ' ' || r > '~' && r < 0x10000:
 			b = fmt.Appendf(b, `\u%04x`, r)
 		case r >= 0x10000:
 			r -= 0x10000

@@ -4,14 +4,48 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/sys/unix"
 )
 
-// cells says how many columns of a terminal a text takes: as the openstack client
-// counts them, whatever the locale.
-var cells = &runewidth.Condition{StrictEmojiNeutral: true}
+// wide knows the characters that take two columns of a terminal.
+var wide = &runewidth.Condition{StrictEmojiNeutral: true}
+
+// width is how many columns of a terminal a text takes: as the openstack client counts
+// them, character by character and whatever the locale.
+func width(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+func runeWidth(r rune) int {
+	switch {
+	case r >= ' ' && r <= '~':
+		return 1
+	case r == 0x34f, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x2063:
+		return 0 // joiners, marks of direction, separators
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0 // accents
+	case wide.RuneWidth(r) == 2:
+		return 2
+	}
+	return 1
+}
+
+// truncate is as much of a text as n columns hold.
+func truncate(s string, n int) string {
+	for i, r := range s {
+		if n -= runeWidth(r); n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
 
 // grid is a table of texts, which may have several lines.
 type grid struct {
@@ -24,28 +58,28 @@ type grid struct {
 func (g *grid) widths() []int {
 	w := make([]int, len(g.names))
 	for i, name := range g.names {
-		w[i] = cells.StringWidth(name)
+		w[i] = width(name)
 		for _, row := range g.rows {
 			for line := range strings.SplitSeq(row[i], "\n") {
-				w[i] = max(w[i], cells.StringWidth(line))
+				w[i] = max(w[i], width(line))
 			}
 		}
 	}
 	return w
 }
 
-// fit makes columns narrower so that the table is no wider than width (0: any),
+// fit makes columns narrower so that the table is no wider than most (0: any),
 // none below least: those that have more than their share give.
-func (g *grid) fit(width, least int) []int {
+func (g *grid) fit(most, least int) []int {
 	w := g.widths()
 	total := 1
 	for _, x := range w {
 		total += x + 3
 	}
-	if width <= 0 || total <= width || len(w) == 0 {
+	if most <= 0 || total <= most || len(w) == 0 {
 		return w
 	}
-	left := max(0, width-1-3*len(w))
+	left := max(0, most-1-3*len(w))
 	share := left / len(w)
 	var wide []int
 	for i, x := range w {
@@ -62,7 +96,7 @@ func (g *grid) fit(width, least int) []int {
 			to = left
 		}
 		left -= each
-		w[i] = max(cells.StringWidth(g.names[i]), min(w[i], max(least, to)))
+		w[i] = max(width(g.names[i]), min(w[i], max(least, to)))
 	}
 	return w
 }
@@ -92,7 +126,7 @@ func (g *grid) draw(widths []int) string {
 				if y < len(lines[i]) {
 					line = lines[i][y]
 				}
-				pad := strings.Repeat(" ", max(0, widths[i]-cells.StringWidth(line)))
+				pad := strings.Repeat(" ", max(0, widths[i]-width(line)))
 				if g.right[i] {
 					line = pad + line
 				} else {
@@ -114,8 +148,8 @@ func (g *grid) draw(widths []int) string {
 }
 
 // wrap breaks a line at spaces, and where there are none within the width, anywhere.
-func wrap(line string, width int) []string {
-	if cells.StringWidth(line) <= width || width < 1 {
+func wrap(line string, columns int) []string {
+	if width(line) <= columns || columns < 1 {
 		return []string{line}
 	}
 	var out []string
@@ -126,15 +160,15 @@ func wrap(line string, width int) []string {
 			if last != "" {
 				joined = last + " " + word
 			}
-			if cells.StringWidth(joined) <= width {
+			if width(joined) <= columns {
 				last = joined
 				break
 			}
-			if cells.StringWidth(word) <= width {
+			if width(word) <= columns {
 				out, last = append(out, last), word
 				break
 			}
-			part := cells.Truncate(joined, width, "")
+			part := truncate(joined, columns)
 			if part == "" { // one character is wider than all the column
 				part = string([]rune(joined)[0])
 			}
@@ -192,6 +226,11 @@ func isNumber(v any) bool {
 	return ok
 }
 
+func isBool(v any) bool {
+	_, ok := v.(bool) // not that of a cell: the openstack client writes its text
+	return ok
+}
+
 // csv writes a list as Python's csv does, with a backslash where nothing is quoted.
 func (f *form) csv(names []string, rows [][]any) string {
 	var b strings.Builder
@@ -204,13 +243,15 @@ func (f *form) csv(names []string, rows [][]any) string {
 			if machine(v) == nil {
 				s = ""
 			}
-			special := strings.ContainsAny(s, ",\"\\\n")
+			special := strings.ContainsAny(s, ",\"\n")
 			switch {
 			case f.quote == "none":
 				s = strings.NewReplacer(",", `\,`, `"`, `\"`, `\`, `\\`, "\n", "\\\n").Replace(s)
-			case f.quote == "all", f.quote == "nonnumeric" && !isNumber(v),
+			case f.quote == "all", f.quote == "nonnumeric" && !isNumber(v) && !isBool(v),
 				f.quote == "minimal" && (special || s == "" && len(fields) == 1):
 				s = `"` + strings.NewReplacer(`"`, `""`, `\`, `\\`).Replace(s) + `"`
+			default:
+				s = strings.ReplaceAll(s, `\`, `\\`)
 			}
 			b.WriteString(s)
 		}
