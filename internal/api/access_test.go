@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"l2gw"
@@ -133,4 +134,37 @@ func TestWhatAClientMakesUpCannotForgeOrFillTheLog(t *testing.T) {
 	if got := text.String(); strings.Count(got, "\n") != 1 || strings.Contains(got, "\x1b") || len(got) > 3000 || !strings.Contains(got, `status=405`) {
 		t.Errorf("log: %s", got)
 	}
+}
+
+// Keystone may be slow, and a flood of made-up tokens waits for it.
+func TestWhoWaitsToBeKnownKeepsNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	const many = 200 // more than are worked on at the same time
+	var arrived, ended sync.WaitGroup
+	arrived.Add(many)
+	goOn := make(chan struct{})
+	w.options.Authenticate = func(r *http.Request) (api.Caller, error) {
+		if r.Header.Get("X-Auth-Token") == "unheard of" {
+			arrived.Done()
+			<-goOn
+			return api.Caller{}, l2gw.ServiceUnavailable("Keystone", nil)
+		}
+		return api.NoAuth(r)
+	}
+	w.serve(w.store)
+	for range many {
+		ended.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), "GET", "/v2.0/l2-gateways", nil)
+			r.Header.Set("X-Auth-Token", "unheard of")
+			rec := httptest.NewRecorder()
+			w.handler.ServeHTTP(rec, r)
+			if rec.Code != http.StatusServiceUnavailable {
+				t.Errorf("without Keystone: %d", rec.Code)
+			}
+		})
+	}
+	arrived.Wait()
+	w.do(200, "GET", "/v2.0/l2-gateways", "")
+	close(goOn)
+	ended.Wait()
 }

@@ -27,8 +27,8 @@ const (
 	smallBody      = 16 << 10
 	receivedAtOnce = 64 << 20
 
-	// atOnce is how many requests are worked on at the same time, beyond which one
-	// waits for queueTime at most.
+	// atOnce is how many requests of known callers are worked on at the same time,
+	// beyond which one waits for queueTime at most.
 	atOnce    = 128
 	queueTime = 3 * time.Second
 

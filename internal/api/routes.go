@@ -99,17 +99,19 @@ func (s *server) mountRoutes() {
 	s.mux.Handle("/", s.methods(nil))
 }
 
-// admitted is the operation of a route for whom [Options.Authenticate] knows.
+// admitted is the operation of a route for whom [Options.Authenticate] knows. Who
+// waits to be known holds no place: Keystone may be slow, and whoever makes up
+// tokens would keep out those who are known already.
 func (s *server) admitted(r offered) operation {
-	if r.public {
-		return r.do
-	}
 	return func(w http.ResponseWriter, req *http.Request) (answer, error) {
-		caller, err := s.Authenticate(req)
-		if err != nil {
-			return answer{}, err
+		if !r.public {
+			caller, err := s.Authenticate(req)
+			if err != nil {
+				return answer{}, err
+			}
+			req = req.WithContext(withCaller(req.Context(), caller))
 		}
-		return r.do(w, req.WithContext(withCaller(req.Context(), caller)))
+		return s.admit(req, func(req *http.Request) (answer, error) { return r.do(w, req) })
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *server) methods(m methods) http.Handler {
 			s.refuse(w, r, errOtherOrigin)
 			return
 		}
-		out, err := s.admit(r, func(r *http.Request) (answer, error) { return op(w, r) })
+		out, err := op(w, r)
 		if err != nil {
 			s.refuse(w, r, err)
 			return
