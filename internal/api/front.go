@@ -1,5 +1,10 @@
 package api
 
+import (
+	"context"
+	"slices"
+)
+
 // ExtensionAliases are the extensions that this API has.
 func ExtensionAliases() []string {
 	aliases := make([]string, len(extensions))
@@ -10,4 +15,15 @@ func ExtensionAliases() []string {
 }
 
 // QuotaResources are the resources whose number can be limited.
-func QuotaResources() []string { return []string{"l2_gateway", "l2_gateway_connection"} }
+func QuotaResources() []string { return slices.Clone(quotaNames) }
+
+type rehearsalKey struct{}
+
+// Rehearse lets a PUT of quotas with this context be answered as if it were made,
+// from the body to the database, and not be made: whoever changes something else
+// with it looks first whether it can be done.
+func Rehearse(ctx context.Context) context.Context {
+	return context.WithValue(ctx, rehearsalKey{}, true)
+}
+
+func isRehearsal(ctx context.Context) bool { return ctx.Value(rehearsalKey{}) != nil }

@@ -196,6 +196,9 @@ func (s *server) updateQuota(w http.ResponseWriter, r *http.Request) (answer, er
 		return answer{}, err
 	}
 	project := pathID(r)
+	if err := l2gw.CheckText("project_id", project); err != nil {
+		return answer{}, err
+	}
 	if err := s.allow(r.Context(), "update_quota", ownedBy(project)); err != nil {
 		return answer{}, err
 	}
@@ -210,8 +213,10 @@ func (s *server) updateQuota(w http.ResponseWriter, r *http.Request) (answer, er
 			}
 		}
 	}
-	if err := s.Store.SetQuota(r.Context(), project, limits); err != nil {
-		return answer{}, err
+	if !isRehearsal(r.Context()) {
+		if err := s.Store.SetQuota(r.Context(), project, limits); err != nil {
+			return answer{}, err
+		}
 	}
 	return s.quota(r.Context(), project)
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"l2gw/internal/api"
@@ -176,7 +175,7 @@ func (f *front) serveQuota(w http.ResponseWriter, r *http.Request, c call) error
 	return nil
 }
 
-// setQuota gives each side the limits of its own resources. What can be refused
+// setQuota gives each side the limits of its own resources. What would be refused
 // of ours is refused before Neutron is asked; if Neutron refuses, nothing of ours
 // was written. If our database fails after Neutron has written, the client
 // is told 503 and repeats the whole, which does no harm.
@@ -189,23 +188,19 @@ func (f *front) setQuota(w http.ResponseWriter, r *http.Request, c call) error {
 		return errTooLarge
 	}
 	path := "/v2.0/quotas/" + c.name
-	theirs, own, ok := split(body)
+	theirs, own := split(body)
 	ask := question{method: http.MethodPut, path: path, body: body}
-	if ok && len(own) > 0 {
-		if err := checkLimits(own); err != nil {
-			return err
-		}
-		// Whether the caller may at all, and whether our database is there.
-		may, err := f.askOurs(w, r, c, question{method: http.MethodPut, path: path, body: quotaBody(object{})})
+	if len(own) > 0 {
+		rehearsal, err := f.askOurs(w, r.WithContext(api.Rehearse(r.Context())), c, question{method: http.MethodPut, path: path, body: quotaBody(own)})
 		if err != nil {
 			return err
 		}
-		if !may.ok() {
-			may.relay(w)
+		if !rehearsal.ok() {
+			rehearsal.relay(w)
 			return nil
 		}
 		ask.body = quotaBody(theirs)
-		if len(theirs) == 0 {
+		if !hasLimits(theirs) {
 			ask.method, ask.body = http.MethodGet, nil
 		}
 	}
@@ -247,42 +242,45 @@ func (f *front) resetQuota(w http.ResponseWriter, r *http.Request, c call) error
 	return nil
 }
 
-// split tells the limits of Neutron's resources from those of ours; false if the
-// body is none that has limits, which Neutron then refuses.
-func split(body []byte) (theirs, own object, ok bool) {
+// ofBoth are members of a body that are no limits and concern those of either side.
+var ofBoth = []string{"check_limit", "force"}
+
+// split tells the limits of Neutron's resources from those of ours, which are nil
+// if the body has none: then it is all Neutron's, to refuse what is none at all.
+func split(body []byte) (theirs, own object) {
 	var all struct {
-		Quota map[string]json.RawMessage `json:"quota"`
+		Quota object `json:"quota"`
 	}
-	if json.Unmarshal(body, &all) != nil || all.Quota == nil {
-		return nil, nil, false
+	if json.Unmarshal(body, &all) != nil {
+		return nil, nil
 	}
 	theirs, own = object{}, object{}
-	for name, limit := range all.Quota {
-		if slices.Contains(api.QuotaResources(), strings.ReplaceAll(name, "-", "_")) {
-			own[name] = limit
-		} else {
-			theirs[name] = limit
+	for name, v := range all.Quota {
+		switch {
+		case slices.Contains(ofBoth, name):
+			theirs[name], own[name] = v, v
+		case slices.Contains(api.QuotaResources(), strings.ReplaceAll(name, "-", "_")):
+			own[name] = v
+		default:
+			theirs[name] = v
 		}
 	}
-	return theirs, own, true
+	if !hasLimits(own) {
+		return theirs, nil
+	}
+	return theirs, own
+}
+
+func hasLimits(o object) bool {
+	for name := range o {
+		if !slices.Contains(ofBoth, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func quotaBody(limits object) []byte {
 	body, _ := json.Marshal(map[string]object{"quota": limits})
 	return body
-}
-
-// checkLimits refuses what our API would refuse: limits are numbers from -1, which
-// is none, to the largest that a database holds; a string may stand for a number.
-func checkLimits(limits object) error {
-	for name, limit := range limits {
-		n, err := strconv.ParseInt(text(limit), 10, 32)
-		if err != nil || n < -1 {
-			return &refusal{
-				http.StatusBadRequest, "HTTPBadRequest",
-				"Invalid input for " + name + ". Reason: '" + text(limit) + "' is not an integer from -1 (no limit) to 2147483647.",
-			}
-		}
-	}
-	return nil
 }
