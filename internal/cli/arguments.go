@@ -12,7 +12,7 @@ import (
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
-			return usage("usage: %s\nSee '%s --help'.", c.UseLine(), c.CommandPath())
+			return usage("usage: %s\nSee '%s --help'.", useLine(c), c.CommandPath())
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,7 @@ const DefaultEndpoint = "http://127.0.0.1:9697"
 // app is what the commands of one tree share.
 type app struct {
 	env Environment
+	tty *os.File // standard error, if it is a terminal
 
 	// Options, set when a command runs.
 	endpoint         string
@@ -46,8 +48,9 @@ type app struct {
 }
 
 func newApp(env Environment) *app {
+	tty := terminal(env.Err)
 	env.Err = plainWriter{env.Err} // messages repeat what servers and switches say
-	return &app{env: env}
+	return &app{env: env, tty: tty}
 }
 
 // NewCommand returns the command "l2gw" with all client commands. The caller
@@ -148,8 +151,9 @@ func (a *app) root(name, short string) *cobra.Command {
 	root.SetOut(a.env.Out)
 	root.SetErr(a.env.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("usage: %s\n%s: error: %v\nSee '%s --help'.", c.UseLine(), c.CommandPath(), err, c.CommandPath())
+		return usage("usage: %s\n%s: error: %v\nSee '%s --help'.", useLine(c), c.CommandPath(), err, c.CommandPath())
 	})
+	a.describeItself(root)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.endpoint, "endpoint", "", "URL of the API (env OS_ENDPOINT; default "+DefaultEndpoint+")")
 	a.addLogin(root)
@@ -165,20 +169,26 @@ func (a *app) add(root *cobra.Command, commands ...*cobra.Command) {
 			if err := c.ValidateFlagGroups(); err != nil {
 				return usage("%s: error: %v", c.CommandPath(), err)
 			}
-			return a.check()
+			return a.check(true)
 		}
 	}
 	root.AddCommand(commands...)
 }
 
-// group is a command that has commands.
+// group is a command that has commands. Alone it is no command, as with the openstack
+// client; only the program itself describes itself then.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: name, Short: short, Args: func(c *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: name, Short: short, Annotations: map[string]string{isGroup: ""}, Args: func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usage("%s: there is no command %q\nSee '%s --help'.", c.CommandPath(), args[0], c.CommandPath())
 		}
 		return nil
-	}, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	}, RunE: func(c *cobra.Command, _ []string) error {
+		if !c.HasParent() {
+			return c.Help()
+		}
+		return usage("%s: a command is missing\n\n%s", c.CommandPath(), strings.TrimSpace(help(c, 100)))
+	}}
 	c.AddCommand(commands...)
 	return c
 }

@@ -22,7 +22,7 @@ func (a *app) complete(lists ...func(context.Context) ([]string, error)) complet
 		if i >= len(lists) && c.Name() != "delete" {
 			return nil, none
 		}
-		if a.check() != nil {
+		if a.check(false) != nil {
 			return nil, none
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), completionPatience)

@@ -33,8 +33,9 @@ type session struct {
 }
 
 // check looks at the global options once they are known, and says where the API
-// is, or how to find that out.
-func (a *app) check() error {
+// is, or how to find that out. If ask is true, a password that is missing is asked for
+// where somebody sits at a terminal.
+func (a *app) check(ask bool) error {
 	l, err := a.settings()
 	if err != nil {
 		return err
@@ -67,6 +68,11 @@ func (a *app) check() error {
 		}
 	default:
 		a.endpoint = cmp.Or(a.endpoint, l.get("network-endpoint-override"))
+		if ask && strings.HasSuffix(kind, "password") && l.get("password") == "" && l.get("auth-url") != "" && l.get("username")+l.get("user-id") != "" {
+			if l.auth["password"], err = a.askPassword(); err != nil {
+				return err
+			}
+		}
 		if a.session, err = newSession(kind, l); err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ func manPage(c *cobra.Command) string {
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-")
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"%s %s\" \"L2GW\"\n", roff(strings.ToUpper(name)), roff(c.Root().Name()), roff(c.Root().Version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(c.Short))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", roff(c.UseLine()))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", roff(useLine(c)))
 	if c.Long != "" {
 		b.WriteString(".SH DESCRIPTION\n")
 		for paragraph := range strings.SplitSeq(c.Long, "\n\n") {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // column is one thing to show of a T.
@@ -77,7 +78,7 @@ func (f *form) flags(a *app, c *cobra.Command, many bool) {
 	if many {
 		formats = listFormats
 	}
-	flags := c.Flags()
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.format = "table"
 	flags.VarP(&choice{&f.format, formats}, "format", "f", "the output format")
 	flags.StringArrayVarP(&f.columns, "column", "c", nil, "a column to show; can be repeated")
@@ -94,9 +95,12 @@ func (f *form) flags(a *app, c *cobra.Command, many bool) {
 		flags.StringArrayVar(&f.sort, "sort-column", nil, "a column to sort by; can be repeated")
 		flags.BoolVar(&f.descending, "sort-descending", false, "sort the other way round")
 		flags.Bool("sort-ascending", false, "sort upwards, as is done anyway")
-		c.MarkFlagsMutuallyExclusive("sort-ascending", "sort-descending")
 	} else {
 		flags.StringVar(&f.prefix, "prefix", "", "shell: what to put before each name")
+	}
+	markForm(c, flags)
+	if many {
+		c.MarkFlagsMutuallyExclusive("sort-ascending", "sort-descending")
 	}
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }

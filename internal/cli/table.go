@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/sys/unix"
 )
 
 // wide knows the characters that take two columns of a terminal.
@@ -187,15 +185,10 @@ func (f *form) width(env Environment) int {
 	if f.maxWidth > 0 {
 		return f.maxWidth
 	}
-	file, ok := env.Out.(*os.File)
-	if !f.fitWidth || !ok {
-		return 0
+	if tty := terminal(env.Out); f.fitWidth && tty != nil {
+		return columns(tty)
 	}
-	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0 // no terminal
-	}
-	return int(size.Col)
+	return 0
 }
 
 // table draws names and rows; in a list, columns of numbers are to the right.

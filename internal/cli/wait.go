@@ -20,20 +20,20 @@ func (w *waiting) flags(c *cobra.Command, what string) {
 }
 
 // until asks look again and again until it is done or time is up. look says what
-// it sees, which is told on standard error whenever it differs.
+// it sees, which is told on standard error.
 func (a *app) until(ctx context.Context, w waiting, look func(context.Context) (done bool, seen string, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, w.limit)
 	defer cancel()
-	last := ""
+	p := a.progress()
+	defer p.end()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		done, seen, err := look(ctx)
 		switch {
 		case ctx.Err() != nil: // told below
 		case err != nil:
 			return err
-		case seen != last:
-			last = seen
-			_, _ = fmt.Fprintln(a.env.Err, seen)
+		default:
+			p.tell(seen)
 		}
 		if done {
 			return nil
@@ -41,7 +41,7 @@ func (a *app) until(ctx context.Context, w waiting, look func(context.Context) (
 		select {
 		case <-ctx.Done():
 			if ctx.Err() == context.DeadlineExceeded { // not by interrupt
-				return fmt.Errorf("gave up after %s: %s", w.limit, last)
+				return fmt.Errorf("gave up after %s: %s", w.limit, p.last)
 			}
 			return ctx.Err()
 		case <-time.After(pause):
