@@ -52,10 +52,10 @@ func (s *Store) Bindings(ctx context.Context) (revision int64, bindings []l2gw.B
 // id, ordered by key. Connections that do not exist are left out.
 func (s *Store) ConnectionBindings(ctx context.Context, ids ...string) (map[string][]l2gw.Binding, error) {
 	bindings := make(map[string][]l2gw.Binding, len(ids))
-	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+	load := func(ctx context.Context, db bun.IDB) error {
 		clear(bindings)
 		for part := range slices.Chunk(ids, idsPerStatement) {
-			found, err := selectBindings(ctx, tx.NewSelect().Where("connection_id IN (?)", bun.List(part)))
+			found, err := selectBindings(ctx, db.NewSelect().Where("connection_id IN (?)", bun.List(part)))
 			if err != nil {
 				return err
 			}
@@ -64,8 +64,11 @@ func (s *Store) ConnectionBindings(ctx context.Context, ids ...string) (map[stri
 			}
 		}
 		return nil
-	})
-	return bindings, err
+	}
+	if len(ids) <= idsPerStatement {
+		return bindings, s.ask(ctx, load)
+	}
+	return bindings, s.read(ctx, func(ctx context.Context, tx bun.Tx) error { return load(ctx, tx) })
 }
 
 func selectBindings(ctx context.Context, q *bun.SelectQuery) ([]l2gw.Binding, error) {
@@ -212,11 +215,11 @@ func logChanges(ctx context.Context, tx bun.Tx, revision int64, unset, set []l2g
 }
 
 // trim forgets the oldest part of the change log now and then.
-func (s *Store) trim(ctx context.Context, tx bun.Tx, row intentRow) error {
-	if row.Revision-row.Trimmed < s.keepLog+s.keepLog/8+1 {
+func (s *Store) trim(ctx context.Context, tx bun.Tx, revision int64) error {
+	to := revision - s.keepLog
+	if to <= 0 || revision%(s.keepLog/8+1) != 0 {
 		return nil
 	}
-	to := row.Revision - s.keepLog
 	if _, err := tx.NewDelete().Model((*changeRow)(nil)).Where("revision <= ?", to).Exec(ctx); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func Check(ctx context.Context, url string, options ...Option) (findings []Findi
 	if err != nil {
 		return nil, err
 	}
-	s.tuning.mustExist = true
+	s.tuning.mustExist, s.tuning.silence = true, upgradeSilence
 	err = s.attempts(ctx, func() (err error) {
 		if s.engine, err = open(ctx, url, s.tuning); err != nil {
 			return hinted(err)
@@ -76,7 +76,9 @@ func (c *checker) need(subject string, fine bool, is, right string) {
 
 func (c *checker) run(ctx context.Context) error {
 	start := time.Now()
-	if err := c.reads.PingContext(ctx); err != nil {
+	soon, cancel := context.WithTimeout(ctx, beginLimit)
+	defer cancel()
+	if err := c.reads.PingContext(soon); err != nil {
 		return err
 	}
 	c.add("connection", Fine, "%s answers after %v", c.name, time.Since(start).Round(time.Millisecond))

@@ -50,15 +50,9 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 		return nil, nil
 	}
 	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
-		var wanted []l2gw.Binding
-		for i := range created {
-			more, err := insertConnection(ctx, tx, &created[i])
-			if err != nil {
-				return err
-			}
-			if wanted = append(wanted, more...); len(wanted) > l2gw.MaxBindings {
-				return l2gw.InvalidInput("connections created together may bind %d segmentation ids of interfaces at most.", l2gw.MaxBindings)
-			}
+		wanted, err := insertConnections(ctx, tx, created)
+		if err != nil {
+			return err
 		}
 		if err := s.withinQuota(ctx, tx, l2gw.QuotaConnections, projects); err != nil {
 			return err
@@ -74,31 +68,79 @@ func (s *Store) CreateConnections(ctx context.Context, connections []l2gw.Connec
 	return created, nil
 }
 
-// insertConnection adds a connection and returns the bindings that it is to have.
-func insertConnection(ctx context.Context, tx bun.Tx, c *l2gw.Connection) ([]l2gw.Binding, error) {
-	g, err := selectGateway(ctx, tx, c.GatewayID)
-	if l2gw.ErrorCode(err) == l2gw.NotFound && c.VLAN == nil {
-		return nil, l2gw.SegmentationIDMissing() // nobody has one: wrong in itself, which comes first
+// mapping is what a connection joins.
+type mapping struct{ gateway, network string }
+
+// insertConnections adds connections and returns the bindings that they are to
+// have. How many statements that takes does not depend on how many there are, up
+// to what fits into one.
+func insertConnections(ctx context.Context, tx bun.Tx, created []l2gw.Connection) (wanted []l2gw.Binding, err error) {
+	var ids []string
+	gateways := map[string]*l2gw.Gateway{}
+	for _, c := range created {
+		if _, twice := gateways[c.GatewayID]; !twice {
+			gateways[c.GatewayID] = nil
+			ids = append(ids, c.GatewayID)
+		}
 	}
+	found, err := selectGateways(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
-	if err := l2gw.CheckConnection(&g, c.VLAN); err != nil {
-		return nil, err
+	for i := range found {
+		gateways[found[i].ID] = &found[i]
 	}
-	exists, err := tx.NewSelect().Model((*connectionRow)(nil)).
-		Where("gateway_id = ? AND network_id = ?", c.GatewayID, c.NetworkID).Exists(ctx)
+	taken, err := mappings(ctx, tx, created)
 	if err != nil {
 		return nil, err
 	}
-	if exists {
-		return nil, l2gw.ConnectionExists(c.GatewayID, c.NetworkID, c.VLAN)
+	rows := make([]connectionRow, len(created))
+	for i := range created {
+		c := &created[i]
+		g := gateways[c.GatewayID]
+		switch {
+		case g == nil && c.VLAN == nil:
+			return nil, l2gw.SegmentationIDMissing() // nobody has one: wrong in itself, which comes first
+		case g == nil:
+			return nil, l2gw.GatewayNotFound(c.GatewayID)
+		}
+		if err := l2gw.CheckConnection(g, c.VLAN); err != nil {
+			return nil, err
+		}
+		m := mapping{c.GatewayID, c.NetworkID}
+		if taken[m] {
+			return nil, l2gw.ConnectionExists(c.GatewayID, c.NetworkID, c.VLAN)
+		}
+		taken[m] = true
+		if wanted = append(wanted, l2gw.Expand(g, c)...); len(wanted) > l2gw.MaxBindings {
+			return nil, l2gw.InvalidInput("connections created together may bind %d segmentation ids of interfaces at most.", l2gw.MaxBindings)
+		}
+		rows[i] = connectionToRow(c)
 	}
-	row := connectionToRow(c)
-	if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
-		return nil, err
+	return wanted, insert(ctx, tx, rows)
+}
+
+// mappings are those of new connections that there are already.
+func mappings(ctx context.Context, tx bun.Tx, created []l2gw.Connection) (map[mapping]bool, error) {
+	taken := map[mapping]bool{}
+	for part := range slices.Chunk(created, keysPerStatement) {
+		var rows []connectionRow
+		err := tx.NewSelect().Model(&rows).Column("gateway_id", "network_id").WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+			for _, c := range part {
+				if storable(c.GatewayID) {
+					q = q.WhereOr("gateway_id = ? AND network_id = ?", c.GatewayID, c.NetworkID)
+				}
+			}
+			return q.WhereOr("1 = 0")
+		}).Scan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			taken[mapping{r.GatewayID, r.NetworkID}] = true
+		}
 	}
-	return l2gw.Expand(&g, c), nil
+	return taken, nil
 }
 
 // Connection returns the connection with this id. Errors: NotFound.

@@ -31,6 +31,9 @@ type engine struct {
 	// a commit.
 	remote bool
 
+	// patience is how long a transaction is tried again while others are in its way.
+	patience time.Duration
+
 	// local: what is said to it does not leave this host.
 	local bool
 	// rowwise: (a, b) > (1, 2) enters an index.
@@ -48,10 +51,12 @@ const (
 	readConnections    = 10
 	writeConnections   = 4 // they wait for each other anyway
 	leaseConnections   = 2 // one more than are in use, for when one hangs
-	connectTimeout     = 5 * time.Second
+	connectTimeout     = 3 * time.Second
 	connectionIdle     = 30 * time.Second
 	connectionLifetime = 10 * time.Minute // then a balancer in between may choose anew
-	lockWait           = 10 * time.Second // then the server refuses to wait longer
+	lockWait           = 3 * time.Second  // then the server refuses to wait longer, which shows that it is there
+	silence            = 4 * time.Second  // then a server that sends nothing is taken to be away
+	upgradeSilence     = 10 * time.Minute // the same while tables are changed or looked through
 	// idleInTransaction is when the server ends a transaction whose client is
 	// silent: one that vanished must not hold the lock of the intent row for ever.
 	idleInTransaction = 20 * time.Second
@@ -65,10 +70,11 @@ type tuning struct {
 	retries                int // of opening, while the server is away; -1: without end
 	retryInterval          time.Duration
 	mustExist              bool // SQLite's file is not made
+	silence                time.Duration
 }
 
 func usual() tuning {
-	return tuning{poolSize: readConnections, lifetime: connectionLifetime, syncWait: 1, retryInterval: 10 * time.Second}
+	return tuning{poolSize: readConnections, lifetime: connectionLifetime, syncWait: 1, retryInterval: 10 * time.Second, silence: silence}
 }
 
 func open(ctx context.Context, connection string, t tuning) (engine, error) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -25,6 +26,9 @@ var errUnchanged = errors.New("nothing to change")
 // errDone ends a write that found itself done already: the commit whose answer
 // was lost had arrived.
 var errDone = errors.New("this write was committed before")
+
+// errNoConnection ends the waiting for a connection.
+var errNoConnection = fmt.Errorf("no connection to the database for %v: %w", beginLimit, context.DeadlineExceeded)
 
 // fault is what an error of the database means for the transaction.
 type fault int
@@ -159,7 +163,7 @@ func (s *Store) shown(ctx context.Context, err error) error {
 		return err
 	}
 	if f := faultOf(err); s.closed.Load() || f == busy || f == lost || f == down {
-		return l2gw.ServiceUnavailable("The database", err)
+		return l2gw.ServiceUnavailable("The database", inOneLine(err))
 	}
 	return err
 }

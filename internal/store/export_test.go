@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"l2gw"
@@ -163,3 +164,22 @@ func CutOffUpgrade(ctx context.Context, url string) error {
 	_, err = e.writes.ExecContext(ctx, "DELETE FROM goose_db_version")
 	return errors.Join(err, e.close())
 }
+
+// CountStatements counts the statements from now on, BEGIN and COMMIT included.
+func (s *Store) CountStatements() *atomic.Int64 {
+	var c counter
+	s.writes = s.writes.WithQueryHook(&c)
+	s.reads = s.reads.WithQueryHook(&c)
+	return &c.Int64
+}
+
+type counter struct{ atomic.Int64 }
+
+// BeforeQuery implements [bun.QueryHook].
+func (c *counter) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context {
+	c.Add(1)
+	return ctx
+}
+
+// AfterQuery implements [bun.QueryHook].
+func (c *counter) AfterQuery(context.Context, *bun.QueryEvent) {}

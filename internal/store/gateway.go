@@ -142,6 +142,28 @@ func selectGateway(ctx context.Context, db bun.IDB, id string) (l2gw.Gateway, er
 	return g, assemble(parts, func(string) *l2gw.Gateway { return &g })
 }
 
+// selectGateways returns those of these gateways that exist, in any order.
+func selectGateways(ctx context.Context, tx bun.Tx, ids []string) ([]l2gw.Gateway, error) {
+	if ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) }); len(ids) == 1 {
+		g, err := selectGateway(ctx, tx, ids[0])
+		if l2gw.ErrorCode(err) == l2gw.NotFound {
+			return nil, nil
+		}
+		return []l2gw.Gateway{g}, err
+	}
+	var gateways []l2gw.Gateway
+	for some := range slices.Chunk(ids, idsPerStatement) {
+		var rows []gatewayRow
+		if err := tx.NewSelect().Model(&rows).Where("id IN (?)", bun.List(some)).Scan(ctx); err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			gateways = append(gateways, r.gateway())
+		}
+	}
+	return gateways, loadDevices(ctx, tx, gateways, false)
+}
+
 // part is an interface of a gateway with its device.
 type part struct {
 	gatewayID, deviceID, device, name, vlans sql.NullString // not valid where something is missing

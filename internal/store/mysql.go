@@ -27,7 +27,7 @@ func (mysqlDialect) Init(*sql.DB) {}
 // collations and settings differently, and whether it is a node of a Galera
 // cluster.
 func openMySQL(ctx context.Context, a address, t tuning) (engine, error) {
-	config, err := mysqlConfig(&a)
+	config, err := mysqlConfig(&a, t)
 	if err != nil {
 		return engine{}, err
 	}
@@ -56,7 +56,7 @@ func openMySQL(ctx context.Context, a address, t tuning) (engine, error) {
 	// Locks of this kind belong to the server, not to a database, and have short names.
 	const name = "CONCAT('l2gw ', MD5(DATABASE()))"
 	return engine{
-		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true,
+		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true, patience: patience,
 		local:   onThisHost(config.Net, hostOf(config.Addr)),
 		clock:   "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
 		writing: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
@@ -74,6 +74,8 @@ func mysqlVersion(ctx context.Context, config *mysql.Config) (version string, ga
 	if err != nil {
 		return "", false, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, beginLimit)
+	defer cancel()
 	db := sql.OpenDB(connect)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err = db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
@@ -88,7 +90,7 @@ func mysqlVersion(ctx context.Context, config *mysql.Config) (version string, ga
 }
 
 // mysqlConfig takes the options of SQLAlchemy and PyMySQL.
-func mysqlConfig(a *address) (*mysql.Config, error) {
+func mysqlConfig(a *address, t tuning) (*mysql.Config, error) {
 	c := mysql.NewConfig()
 	c.Logger = &mysql.NopLogger{} // what fails is told by its error
 	c.User, c.Passwd, c.DBName = a.user, a.password, a.database
@@ -123,7 +125,7 @@ func mysqlConfig(a *address) (*mysql.Config, error) {
 	for name, into := range map[string]*time.Duration{
 		"connect_timeout": &c.Timeout, "read_timeout": &c.ReadTimeout, "write_timeout": &c.WriteTimeout,
 	} {
-		byDefault := attemptLimit // a silent server
+		byDefault := t.silence
 		if name == "connect_timeout" {
 			byDefault = connectTimeout
 		}

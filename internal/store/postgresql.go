@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // openPostgreSQL takes libpq's options of a connection, by the names that
 // psycopg2 gives them.
 func openPostgreSQL(a address, t tuning) (engine, error) {
-	config, err := postgresConfig(&a)
+	config, err := postgresConfig(&a, t)
 	if err != nil {
 		return engine{}, err
 	}
@@ -36,7 +37,7 @@ func openPostgreSQL(a address, t tuning) (engine, error) {
 	)
 	const key = "1815242615" // "l2gw" in ASCII
 	return engine{
-		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true, rowwise: true,
+		name: a.String(), writes: writes, reads: reads, leases: leases, remote: true, patience: patience, rowwise: true,
 		local:   onThisHost("tcp", config.Host),
 		clock:   "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 		writing: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
@@ -48,7 +49,7 @@ func openPostgreSQL(a address, t tuning) (engine, error) {
 	}, nil
 }
 
-func postgresConfig(a *address) (*pgx.ConnConfig, error) {
+func postgresConfig(a *address, t tuning) (*pgx.ConnConfig, error) {
 	settings := map[string]string{
 		"user": a.user, "password": a.password, "host": a.host, "port": a.port, "dbname": a.database,
 	}
@@ -110,6 +111,14 @@ func postgresConfig(a *address) (*pgx.ConnConfig, error) {
 			return nil, errors.New("database URL: its options cannot be used")
 		}
 		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	dial := config.DialFunc
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &listened{Conn: c, silence: t.silence}, nil
 	}
 	// The statements are complete texts, each another: nothing is gained by preparing them.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol

@@ -124,21 +124,34 @@ func countOf(ctx context.Context, tx bun.Tx, resource, project string) (int, err
 // these projects. It has the lock of the intent row, so that nobody adds more.
 // The error is OverQuota if one has more than it may.
 func (s *Store) withinQuota(ctx context.Context, tx bun.Tx, resource string, projects map[string]bool) error {
-	for _, project := range slices.Sorted(maps.Keys(projects)) {
-		limits, err := s.limits(ctx, tx, project)
-		if err != nil {
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(projects)), idsPerStatement) {
+		var own []quotaRow
+		if err := tx.NewSelect().Model(&own).Where("resource = ? AND project_id IN (?)", resource, bun.List(some)).Scan(ctx); err != nil {
 			return err
 		}
-		limit := limits[resource]
-		if limit == l2gw.Unlimited {
+		limits := make(map[string]int, len(some))
+		for _, project := range some {
+			limits[project] = s.quotas[resource]
+		}
+		for _, r := range own {
+			limits[r.ProjectID] = r.Most
+		}
+		limited := slices.DeleteFunc(some, func(project string) bool { return limits[project] == l2gw.Unlimited })
+		if len(limited) == 0 {
 			continue
 		}
-		used, err := countOf(ctx, tx, resource, project)
-		if err != nil {
+		var used []struct {
+			ProjectID string
+			Used      int
+		}
+		if err := tx.NewSelect().Model(quotaTables[resource]).Column("project_id").ColumnExpr("COUNT(*) AS used").
+			Where("project_id IN (?)", bun.List(limited)).Group("project_id").Scan(ctx, &used); err != nil {
 			return err
 		}
-		if used > limit {
-			return l2gw.OverQuota(resource)
+		for _, u := range used {
+			if u.Used > limits[u.ProjectID] {
+				return l2gw.OverQuota(resource)
+			}
 		}
 	}
 	return nil

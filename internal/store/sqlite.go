@@ -39,7 +39,7 @@ func openSQLite(rest string, t tuning) (engine, error) {
 				"synchronous(FULL)", // a commit is on disk when it returns
 				"foreign_keys(1)",
 			}, options...),
-			"_busy_timeout": {"5000"},     // ms; another process may write too
+			"_busy_timeout": {"1000"},     // ms; another process may write too
 			"_txlock":       {"deferred"}, // for reads
 		}
 		if connections == 1 {
@@ -63,6 +63,7 @@ func openSQLite(rest string, t tuning) (engine, error) {
 	}
 	return engine{
 		name: path, dialect: goose.DialectSQLite3, writes: writes, reads: reads, leases: writes, rowwise: true,
-		clock: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+		patience: localPatience,
+		clock:    "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 	}, nil
 }

@@ -85,14 +85,30 @@ func (s *Store) open(ctx context.Context, url string) (err error) {
 	if s.engine, err = open(ctx, url, s.tuning); err != nil {
 		return hinted(err)
 	}
-	if err = migrate(ctx, &s.engine, latest); err != nil {
+	if err = upgrade(ctx, &s.engine, url, s.tuning); err != nil {
 		return errors.Join(hinted(fmt.Errorf("open %s: %w", s.name, err)), s.engine.close())
 	}
 	return nil
 }
 
+// upgrade brings the schema up to date, with a patience that a server must have
+// while it changes tables.
+func upgrade(ctx context.Context, e *engine, url string, t tuning) error {
+	schema, _, err := schemaOf(ctx, e, latest)
+	if err != nil || schema.Pending == 0 {
+		return err
+	}
+	t.silence = upgradeSilence
+	patient, err := open(ctx, url, t)
+	if err != nil {
+		return err
+	}
+	return errors.Join(migrate(ctx, &patient, latest), patient.close())
+}
+
 // hinted adds what a person can do about it, if that is known.
 func hinted(err error) error {
+	err = inOneLine(err)
 	if hint := tlsHint(err); hint != "" {
 		return fmt.Errorf("%w (%s)", err, hint)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -9,6 +10,7 @@ import (
 
 	"l2gw"
 
+	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
 )
 
@@ -16,11 +18,17 @@ const (
 	// patience is how long a transaction is tried again while others are in its
 	// way, or until it is known whether its commit arrived.
 	patience = 10 * time.Second
+	// localPatience is patience with SQLite, where others are processes that should
+	// not be there.
+	localPatience = 3 * time.Second
 	// lostPatience is how long it is tried again while the server cannot be
 	// reached: connections that broke are replaced, an absence is reported.
 	lostPatience = 2 * time.Second
-	// attemptLimit bounds one attempt, against servers that accept and are silent.
+	// attemptLimit bounds one attempt.
 	attemptLimit = 30 * time.Second
+	// beginLimit bounds what comes before the first row of it: the waiting for a
+	// connection, which others keep that wait for a silent server, and its making.
+	beginLimit = 4 * time.Second
 	// duplicates is how often another's row in the way is looked at anew.
 	duplicates = 3
 )
@@ -40,15 +48,12 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 	token := newID()
 	var revision, unanswered int64 // of the current attempt; of one whose commit got no answer, or 0
 	err := s.persist(ctx, inTransaction(s.writes, s.writing, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewUpdate().Model((*intentRow)(nil)).Set("revision = revision + 1").Where("id = 1").Exec(ctx); err != nil {
-			return err
-		}
-		row, err := intent(ctx, tx)
+		next, err := s.bump(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if unanswered != 0 {
-			if err := wrote(ctx, tx, row, unanswered, token); err != nil {
+			if err := wrote(ctx, tx, unanswered, token); err != nil {
 				return err
 			}
 			unanswered = 0
@@ -56,7 +61,7 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 		if err := beforeRepeat(ctx, tx); err != nil {
 			return err
 		}
-		revision = row.Revision
+		revision = next
 		if _, err := tx.NewInsert().Model(&intentWriteRow{Revision: revision, Token: token, Request: requestOf(ctx)}).Exec(ctx); err != nil {
 			return err
 		}
@@ -66,7 +71,7 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 		if err := noteRepeat(ctx, tx, revision); err != nil {
 			return err
 		}
-		return s.trim(ctx, tx, row)
+		return s.trim(ctx, tx, revision)
 	}), func() { unanswered = revision })
 	if errors.Is(err, errDone) {
 		err = nil
@@ -92,9 +97,27 @@ func WithRevision(ctx context.Context) (context.Context, *int64) {
 	return context.WithValue(ctx, revisionKey{}, revision), revision
 }
 
+// bump raises the intent revision, which locks its row, and returns it: in one
+// round trip, during which all other writers wait.
+func (s *Store) bump(ctx context.Context, tx bun.Tx) (revision int64, err error) {
+	if s.dialect == goose.DialectMySQL { // whose UPDATE returns nothing, but for this
+		result, err := tx.ExecContext(ctx, "UPDATE intent SET revision = LAST_INSERT_ID(revision + 1) WHERE id = 1")
+		if n, err := count(result, err); err != nil || n != 1 {
+			return 0, cmp.Or(err, sql.ErrNoRows)
+		}
+		return result.LastInsertId()
+	}
+	err = tx.QueryRowContext(ctx, "UPDATE intent SET revision = revision + 1 WHERE id = 1 RETURNING revision").Scan(&revision)
+	return revision, err
+}
+
 // wrote returns errDone if the write with this token made the revision, and nil
 // if it did not. The transaction holds the lock of the intent row.
-func wrote(ctx context.Context, tx bun.Tx, row intentRow, revision int64, token string) error {
+func wrote(ctx context.Context, tx bun.Tx, revision int64, token string) error {
+	row, err := intent(ctx, tx)
+	if err != nil {
+		return err
+	}
 	if revision <= row.Trimmed {
 		return l2gw.ServiceUnavailable("The outcome of this request", errors.New("the answer to a commit was lost, and its trace is trimmed"))
 	}
@@ -126,7 +149,11 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx)
 
 // ask is read for a single statement, which needs no transaction.
 func (s *Store) ask(ctx context.Context, f func(ctx context.Context, db bun.IDB) error) error {
-	return s.persist(ctx, func(ctx context.Context) (bool, error) { return false, f(ctx, s.reads) }, nil)
+	return s.persist(ctx, func(ctx context.Context) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, beginLimit)
+		defer cancel()
+		return false, f(ctx, s.reads)
+	}, nil)
 }
 
 // try is one attempt. Sent reports whether a commit was sent, so that an error
@@ -157,7 +184,7 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 		again := false
 		switch kind {
 		case busy:
-			again = time.Since(start) < patience
+			again = time.Since(start) < s.patience
 		case duplicate:
 			seen++
 			again = seen <= duplicates
@@ -166,16 +193,16 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 		}
 		if !again || s.closed.Load() || ctx.Err() != nil {
 			if ctx.Err() != nil {
-				return errors.Join(ctx.Err(), err)
+				return inOneLine(errors.Join(ctx.Err(), err))
 			}
 			if _, ok := errors.AsType[*l2gw.Error](err); !ok && kind == lost {
-				return l2gw.ServiceUnavailable("The database", err)
+				return l2gw.ServiceUnavailable("The database", inOneLine(err))
 			}
 			return s.shown(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
+			return inOneLine(errors.Join(ctx.Err(), err))
 		case <-time.After(delay/2 + rand.N(delay)):
 		}
 	}
@@ -184,11 +211,24 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 // inTransaction tries f in a transaction.
 func inTransaction(db *bun.DB, options *sql.TxOptions, f func(context.Context, bun.Tx) error) try {
 	return func(ctx context.Context) (sent bool, err error) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		hurry := time.AfterFunc(beginLimit, func() { cancel(errNoConnection) })
 		tx, err := db.BeginTx(ctx, options)
+		if late := !hurry.Stop(); late && context.Cause(ctx) == errNoConnection { //nolint:errorlint // the very one
+			if err == nil {
+				err = tx.Rollback()
+			}
+			return false, errors.Join(errNoConnection, err)
+		}
 		if err != nil {
 			return false, err
 		}
-		defer func() { _ = tx.Rollback() }() // nothing after a commit
+		defer func() {
+			if !sent {
+				_ = tx.Rollback()
+			}
+		}()
 		if err := f(ctx, tx); err != nil {
 			return false, err
 		}

@@ -4,7 +4,10 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -110,15 +113,67 @@ var mariadb = kind{
 var galera = func() kind {
 	k := mariadb
 	k.name = "Galera"
-	k.command = func(s *Server) []string {
-		return append(mariadb.command(s),
-			"--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-cluster-name="+filepath.Base(s.dir),
-			"--wsrep-cluster-address=gcomm://", "--wsrep-node-address="+s.host(), "--wsrep-sst-method=rsync",
-			"--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
-			fmt.Sprintf("--wsrep-provider-options=gmcast.listen_addr=tcp://%s;gcache.size=1M;gcache.page_size=1M", s.cluster))
-	}
+	k.command = func(s *Server) []string { return galeraCommand(s, filepath.Base(s.dir), "", 1) }
 	return k
 }()
+
+// galeraFirst is the node that begins a cluster.
+var galeraFirst = func() kind {
+	k := galera
+	k.name = "Galera, first"
+	k.command = func(s *Server) []string { return galeraCommand(s, filepath.Base(s.dir), "", 2) }
+	return k
+}()
+
+// galeraNext is a node that joins the first one's cluster: with the first one's
+// data at first, later with what it missed.
+func galeraNext(first *Server) kind {
+	k := galera
+	k.name, k.grant = "Galera, next", nil
+	k.create = func(s *Server) error { return s.do("mkdir", filepath.Join(s.dir, "data")) }
+	k.command = func(s *Server) []string {
+		command := galeraCommand(s, filepath.Base(first.dir), first.cluster, 1)
+		return append(command, s.position(command)...)
+	}
+	k.up = func(s *Server) error {
+		var name, ready string
+		if err := s.admin.QueryRow("SHOW STATUS LIKE 'wsrep\\_ready'").Scan(&name, &ready); err != nil || ready != "ON" {
+			return fmt.Errorf("it is no part of the cluster: %s, %w", ready, err)
+		}
+		return nil
+	}
+	return k
+}
+
+// galeraCommand starts a node of a cluster, which it begins if there are no peers.
+func galeraCommand(s *Server, cluster, peers string, weight int) []string {
+	return append(mariadb.command(s),
+		"--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-cluster-name="+cluster,
+		"--wsrep-cluster-address=gcomm://"+peers, "--wsrep-node-address="+s.host(), "--wsrep-sst-method=rsync",
+		"--wsrep-sst-receive-address="+freeAddr(s.host()), "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--innodb-log-file-size=4M",
+		fmt.Sprintf("--wsrep-provider-options=gmcast.listen_addr=tcp://%s;ist.recv_addr=%s;gcache.size=16M;gcache.page_size=1M;pc.weight=%d;socket.checksum=1",
+			s.cluster, freeAddr(s.host()), weight))
+}
+
+// position tells a node that was killed how far it had come, as the scripts do that
+// start a node in production. Without it, it would copy everything, and the node
+// that it copies from could write nothing meanwhile.
+func (s *Server) position(command []string) []string {
+	data := filepath.Join(s.dir, "data")
+	if _, err := os.Stat(filepath.Join(data, "grastate.dat")); err != nil {
+		return nil
+	}
+	log := filepath.Join(s.dir, "recovered.err")
+	_ = s.do(append(slices.Clone(command), "--wsrep-recover", "--log-error="+log)...) // whose exit code says nothing
+	said, _ := os.ReadFile(log)
+	_ = os.Remove(log)
+	if found := recovered.FindSubmatch(said); found != nil {
+		return []string{"--wsrep-start-position=" + string(found[1])}
+	}
+	return nil
+}
+
+var recovered = regexp.MustCompile(`WSREP: Recovered position: (\S+)`)
 
 func quote(text string, backslash bool) string {
 	if backslash {

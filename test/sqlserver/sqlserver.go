@@ -36,7 +36,8 @@ type Server struct {
 	CA     string // file of the authority that signed the server's certificate
 
 	certificate certs.Issued
-	cluster     string // host:port for other nodes, which there are none of
+	cluster     string    // host:port for other nodes
+	nodes       []*Server // of the cluster, this one included; none: it is alone
 
 	kind    kind
 	dir     string
@@ -61,6 +62,7 @@ type kind struct {
 	make    string   // makes a database named %s
 	drop    string
 	url     func(s *Server, database string) string
+	up      func(*Server) error // nil: it is when it answers
 }
 
 var (
@@ -97,6 +99,20 @@ func shared(t testing.TB, k kind, host string) *Server {
 	}
 	running[k.name+host] = s
 	return s
+}
+
+// Cluster returns this process's Galera cluster of two nodes. The first outvotes
+// the second: it goes on when the second is killed, which [Server.Run] lets join
+// again.
+func Cluster(t testing.TB) []*Server {
+	t.Helper()
+	first := shared(t, galeraFirst, "127.0.0.1")
+	if first.nodes == nil {
+		first.nodes = []*Server{first}
+		joiner := shared(t, galeraNext(first), "127.0.0.1")
+		first.nodes = append(first.nodes, joiner)
+	}
+	return first.nodes
 }
 
 // Main is a testing.M whose Run stops the servers at the end.
@@ -363,6 +379,9 @@ func (s *Server) ready(deadline time.Time) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		err := s.admin.PingContext(ctx)
 		cancel()
+		if err == nil && s.kind.up != nil {
+			err = s.kind.up(s)
+		}
 		if err == nil {
 			return nil
 		}

@@ -63,3 +63,27 @@ func TestFoldersOfTestsThatDiedAreRemoved(t *testing.T) {
 		t.Errorf("the one in use: %v", err)
 	}
 }
+
+func TestANodeThatWasKilledJoinsItsClusterAgain(t *testing.T) {
+	nodes := Cluster(t)
+	nodes[0].Database(t)
+	table := fmt.Sprintf("l2gw_%d.kept", database.Load())
+	do := func(node int, statement string) {
+		t.Helper()
+		if _, err := nodes[node].admin.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(0, "CREATE TABLE "+table+" (id INTEGER PRIMARY KEY)")
+	do(1, "INSERT INTO "+table+" VALUES (1)")
+	nodes[1].Kill()
+	do(0, "INSERT INTO "+table+" VALUES (2)") // which waits until the other one is given up
+	nodes[1].Run(t)
+	var n int
+	if err := nodes[1].admin.QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n); err != nil || n != 2 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if Cluster(t)[1] != nodes[1] {
+		t.Error("a second cluster was started")
+	}
+}
