@@ -62,6 +62,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 					write(rec, answer{errInternal.status, object{{"NeutronError", object{
 						{"type", errInternal.typ}, {"message", errInternal.message}, {"detail", ""},
 					}}}})
+				} else {
+					defer panic(http.ErrAbortHandler) // of half an answer nobody must think that it is whole
 				}
 			}
 			took := time.Since(began)

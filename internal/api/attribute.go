@@ -140,7 +140,11 @@ func (t table[T]) accept(item map[string]any) (values, error) {
 // render is x as an answer shows it: all of it, or the named fields; unknown
 // ones show nothing.
 func (t table[T]) render(x *T, fields []string) object {
-	out := make(object, 0, len(t))
+	return t.appendTo(make(object, 0, len(t)), x, fields)
+}
+
+// appendTo is render onto an object.
+func (t table[T]) appendTo(out object, x *T, fields []string) object {
 	for i := range t {
 		if t[i].show != nil && (len(fields) == 0 || slices.Contains(fields, t[i].name)) {
 			if v := t[i].show(x); v != any(absent{}) {

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -20,8 +21,16 @@ type member struct {
 	value any
 }
 
+// objects is a list of objects that are made when they are written. Each is used
+// before the next is made, which may then take its place.
+type objects iter.Seq[object]
+
 // appendJSON appends v, which is made of the types below and nothing else.
-func appendJSON(b []byte, v any) []byte {
+func appendJSON(b []byte, v any) []byte { return (*sending)(nil).appendJSON(b, v) }
+
+// appendJSON appends v. Of a list that becomes long it sends what there is so far,
+// and returns the rest.
+func (s *sending) appendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(b, "null"...)
@@ -34,34 +43,58 @@ func appendJSON(b []byte, v any) []byte {
 	case string:
 		return appendString(b, v)
 	case []string:
-		return appendList(b, v)
+		return appendList(b, v, appendString)
 	case []object:
-		return appendList(b, v)
+		return appendList(b, v, s.appendObject)
 	case []any:
-		return appendList(b, v)
+		return appendList(b, v, s.appendJSON)
 	case object:
-		b = append(b, '{')
-		for i, m := range v {
-			if i > 0 {
-				b = append(b, ", "...)
-			}
-			b = appendString(b, m.name)
-			b = append(b, ": "...)
-			b = appendJSON(b, m.value)
-		}
-		return append(b, '}')
+		return s.appendObject(b, v)
+	case objects:
+		return s.appendObjects(b, v)
 	default:
 		panic(fmt.Sprintf("api: no JSON form for a %T", v))
 	}
 }
 
-func appendList[T any](b []byte, list []T) []byte {
+func (s *sending) appendObject(b []byte, o object) []byte {
+	b = append(b, '{')
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = appendString(b, m.name)
+		b = append(b, ": "...)
+		b = s.appendJSON(b, m.value)
+	}
+	return append(b, '}')
+}
+
+func (s *sending) appendObjects(b []byte, all objects) []byte {
+	b = append(b, '[')
+	first := true
+	for o := range all {
+		if !first {
+			b = append(b, ", "...)
+		}
+		first = false
+		if b = s.appendObject(b, o); s != nil && len(b) >= piece {
+			if s.send(b); s.failed != nil {
+				break
+			}
+			b = b[:0]
+		}
+	}
+	return append(b, ']')
+}
+
+func appendList[T any](b []byte, list []T, appendOne func([]byte, T) []byte) []byte {
 	b = append(b, '[')
 	for i, v := range list {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = appendJSON(b, v)
+		b = appendOne(b, v)
 	}
 	return append(b, ']')
 }

@@ -240,14 +240,32 @@ func (e endpoint[T]) hasRestrictedAttributes() bool {
 
 // render is x as its answer shows it to the caller.
 func (e endpoint[T]) render(ctx context.Context, x *T, fields []string) object {
+	return e.appendTo(ctx, make(object, 0, len(e.attributes)), x, fields)
+}
+
+// appendTo is render onto an object that is empty.
+func (e endpoint[T]) appendTo(ctx context.Context, out object, x *T, fields []string) object {
+	out = e.attributes.appendTo(out, x, fields)
 	if !e.hasRestrictedAttributes() {
-		return e.attributes.render(x, fields)
+		return out
 	}
 	target := e.target(x)
-	return slices.DeleteFunc(e.attributes.render(x, fields), func(m member) bool {
+	return slices.DeleteFunc(out, func(m member) bool {
 		a := e.attributes.find(m.name)
 		return a.visibleIf != "" && !e.allows(ctx, e.sees(a.name), target)
 	})
+}
+
+// stream is renderAll for a list that may be long.
+func (e endpoint[T]) stream(ctx context.Context, all []T, fields []string) objects {
+	return func(yield func(object) bool) {
+		out := make(object, 0, len(e.attributes))
+		for i := range all {
+			if !yield(e.appendTo(ctx, out[:0], &all[i], fields)) {
+				return
+			}
+		}
+	}
 }
 
 func (e endpoint[T]) renderAll(ctx context.Context, all []T, fields []string) []object {

@@ -77,7 +77,7 @@ func (e endpoint[T]) serveList(_ http.ResponseWriter, r *http.Request) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	body := object{{e.collection, e.renderAll(r.Context(), shown, query["fields"])}}
+	body := object{{e.collection, e.stream(r.Context(), shown, query["fields"])}}
 	if links := page.links(e.selfURL(r), r.URL.RawQuery, len(shown), func(i int) string { return e.id(&shown[i]) }); links != nil {
 		body = append(body, member{e.collection + "_links", links})
 	}

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -80,20 +79,6 @@ func (s *server) dispatch(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.mux.ServeHTTP(w, r)
 	}
-}
-
-func write(w http.ResponseWriter, out answer) {
-	if out.body == nil {
-		w.WriteHeader(out.status)
-		return
-	}
-	body := appendJSON(make([]byte, 0, 1024), out.body)
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	inTime := time.Now().Add(answerTime * time.Duration(1+len(body)/answerRate))
-	_ = http.NewResponseController(w).SetWriteDeadline(inTime) // which a test's recorder has none of
-	w.WriteHeader(out.status)
-	_, _ = w.Write(body) // a client that went away has no use for an error
 }
 
 // statusClientLeft is the status, in the log, of a request whose client did not

@@ -125,9 +125,10 @@ func selectGateway(ctx context.Context, db bun.IDB, id string) (l2gw.Gateway, er
 	defer func() { _ = rows.Close() }()
 	row := gatewayRow{ID: id}
 	var parts []part
+	var p part
+	into := append([]any{&row.ProjectID, &row.Name, &row.Description, &row.CreatedAt, &row.UpdatedAt, &row.Revision}, p.into()...)
 	for rows.Next() {
-		var p part
-		if err := rows.Scan(append([]any{&row.ProjectID, &row.Name, &row.Description, &row.CreatedAt, &row.UpdatedAt, &row.Revision}, p.into()...)...); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return l2gw.Gateway{}, err
 		}
 		parts = append(parts, p)
@@ -225,16 +226,17 @@ func loadDevices(ctx context.Context, tx bun.Tx, gateways []l2gw.Gateway, all bo
 		ids[i] = gateways[i].ID
 		index[ids[i]] = &gateways[i]
 	}
-	var parts []part
+	parts := make([]part, 0, 2*len(gateways))
 	load := func(where string, args ...any) error {
 		rows, err := tx.QueryContext(ctx, "SELECT "+partColumns+" FROM gateway_devices AS d "+joinInterfaces+where, args...)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
+		var p part
+		into := p.into()
 		for rows.Next() {
-			var p part
-			if err := rows.Scan(p.into()...); err != nil {
+			if err := rows.Scan(into...); err != nil {
 				return err
 			}
 			parts = append(parts, p)
