@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"l2gw/internal/fabric"
+	"l2gw/internal/inventory"
 	"l2gw/ovsdb"
 )
 
@@ -42,7 +43,7 @@ func (s *serve) check(out io.Writer) error {
 	for _, u := range s.common.unknown {
 		line("unknown", u)
 	}
-	errs := []error{authErr, o.door.check(), s.fabric.check(), readable("--inventory", o.inventory)}
+	errs := []error{authErr, o.door.check(), s.fabric.check(), readableInventory(o.inventory)}
 	if o.database == "" {
 		errs = append(errs, errors.New("--database is missing"))
 	}
@@ -84,16 +85,16 @@ func (o *fabricOptions) check() error {
 	return nil
 }
 
-// readable says why a file cannot be read.
-func readable(option, path string) error {
+// readableInventory says why the inventory cannot be read. A server starts without
+// one that was never read, but is not ready until then.
+func readableInventory(path string) error {
 	if path == "" {
-		return fmt.Errorf("%s is missing", option)
+		return errors.New("--inventory is missing")
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", option, err)
+	if err := inventory.CheckFile(path); err != nil {
+		return fmt.Errorf("--inventory: %w", err)
 	}
-	return f.Close()
+	return nil
 }
 
 // withoutPassword is a database's URL as it may be shown.

@@ -47,7 +47,7 @@ connection =
 	state := filepath.Join(dir, "state")
 	out, err := check(`
 [l2gw]
-inventory = ` + write("inventory.yaml", "networks: []\n") + `
+inventory = ` + write("inventory.yaml", "networks: []\nhosts: []\nports: []\n") + `
 state_path = ` + state + `
 trusted_proxies = 192.0.2.1,192.0.2.128/25
 misspelt = 1
@@ -64,5 +64,9 @@ connection = postgresql://l2gw:very-secret@db/l2gw
 	}
 	if _, err := os.Stat(state); !os.IsNotExist(err) {
 		t.Errorf("the state folder was made: %v", err)
+	}
+	_, err = check("[l2gw]\ninventory = " + write("inventory.yaml", "networks: many\n") + "\n[database]\nconnection = postgresql://l2gw@db/l2gw\n")
+	if err == nil || !strings.Contains(err.Error(), "inventory.yaml:1: ") {
+		t.Errorf("of a wrong inventory it says %v", err)
 	}
 }
