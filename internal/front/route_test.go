@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -107,13 +108,11 @@ func FuzzNoIdentityReachesNeutron(f *testing.F) {
 	for _, seed := range []string{"X-Roles", "x_roles", "X-Project_Id", "X-Auth-Token", "Forwarded", "X-Service-Roles", "X-Service-Token", "X-Tenant", "Accept"} {
 		f.Add(seed)
 	}
-	identity := []string{
-		"HTTP_X_ROLE", "HTTP_X_USER", "HTTP_X_TENANT", "HTTP_X_PROJECT", "HTTP_X_DOMAIN", "HTTP_X_IDENTITY", "HTTP_X_SERVICE_", "HTTP_X_IS_ADMIN_PROJECT",
-		"HTTP_X_SYSTEM_SCOPE", "HTTP_OPENSTACK_SYSTEM_SCOPE", "HTTP_X_FORWARDED", "HTTP_FORWARDED",
-	}
+	identity := []string{"HTTP_X_ROLES", "HTTP_X_USER", "HTTP_X_TENANT", "HTTP_X_PROJECT", "HTTP_X_DOMAIN", "HTTP_X_IDENTITY", "HTTP_X_SERVICE_", "HTTP_X_FORWARDED"}
+	whole := []string{"HTTP_X_ROLE", "HTTP_X_IS_ADMIN_PROJECT", "HTTP_X_SYSTEM_SCOPE", "HTTP_OPENSTACK_SYSTEM_SCOPE", "HTTP_FORWARDED"}
 	f.Fuzz(func(t *testing.T, name string) {
 		wsgi := "HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_") // PEP 3333 by way of CGI
-		claims := false
+		claims := slices.Contains(whole, wsgi)
 		for _, prefix := range identity {
 			claims = claims || strings.HasPrefix(wsgi, prefix)
 		}
