@@ -156,6 +156,9 @@ func (a *app) call(ctx context.Context, method, path string, in, out any) error 
 	if statusOf(err) == http.StatusUnauthorized && a.again(ctx) {
 		err = a.ask(ctx, method, a.base()+path, in, out)
 	}
+	if statusOf(err) == http.StatusUnauthorized && a.session == nil {
+		err = fmt.Errorf("%w\nNobody is logged in: name a cloud of clouds.yaml (--os-cloud), or see '--help' for other ways.", err) //nolint:staticcheck,revive // two sentences
+	}
 	return err
 }
 
@@ -199,7 +202,7 @@ func (a *app) ask(ctx context.Context, method, url string, in, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s does not answer like an L2GW API: %w", a.endpoint, err)
+		return fmt.Errorf("%s does not answer like an L2GW API: %w", a.where(), err)
 	}
 	return nil
 }
@@ -209,13 +212,21 @@ func (a *app) base() string {
 	return strings.TrimSuffix(strings.TrimSuffix(a.endpoint, "/"), "/v2.0") + "/v2.0"
 }
 
+// where is the API, in words: of a password in the URL nothing is told.
+func (a *app) where() string {
+	if u, err := url.Parse(a.endpoint); err == nil {
+		return u.Redacted()
+	}
+	return "the URL that is given"
+}
+
 func (a *app) unreachable(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	} else if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the method and the URL again
 	}
-	return fmt.Errorf("the API at %s cannot be reached: %w", a.endpoint, err)
+	return fmt.Errorf("the API at %s cannot be reached: %w", a.where(), err)
 }
 
 // readError understands Neutron's form of an error, and does with any other.
@@ -233,8 +244,13 @@ func readError(answer *http.Response, data []byte) error {
 	if json.Unmarshal(data, &body) == nil {
 		e.typ, e.message = body.NeutronError.Type, cmp.Or(body.NeutronError.Message, body.Error.Message)
 	}
-	if e.message == "" {
-		e.message = "the API answered " + answer.Status
+	to, failed := answer.Location()
+	asked := answer.Request.Method + " " + answer.Request.URL.Redacted()
+	switch {
+	case failed == nil && answer.StatusCode < 400:
+		e.message = fmt.Sprintf("%s was answered with %s, a redirection to %s: name the URL at which the API is", asked, answer.Status, to.Redacted())
+	case e.message == "":
+		e.message = asked + " was answered with " + answer.Status
 	}
 	return e
 }
@@ -250,7 +266,7 @@ func fetch[T any](ctx context.Context, a *app, path, collection string, query ur
 	}
 	var list []T
 	if err := json.Unmarshal(body[collection], &list); err != nil {
-		return nil, fmt.Errorf("%s does not answer like an L2GW API: %s: %w", a.endpoint, collection, err)
+		return nil, fmt.Errorf("%s does not answer like an L2GW API: %s: %w", a.where(), collection, err)
 	}
 	return list, nil
 }
@@ -263,7 +279,11 @@ func send[T any](ctx context.Context, a *app, method, path, name string, in any)
 		body = map[string]any{name: in}
 	}
 	err := a.call(ctx, method, path, body, &out)
-	return out[name], err
+	one, ok := out[name]
+	if err == nil && !ok {
+		err = fmt.Errorf("%s does not answer like an L2GW API: there is no %s in its answer", a.where(), name)
+	}
+	return one, err
 }
 
 func isNotFound(err error) bool {

@@ -56,7 +56,11 @@ func (a *app) check(ask bool) error {
 		}
 	}
 	endpoint := cmp.Or(a.endpoint, l.get("network-endpoint-override"), l.get("endpoint"))
-	a.client = &http.Client{Transport: a.transport(nil)}
+	a.client = &http.Client{
+		Transport: a.transport(nil),
+		// Who follows hands the token to another, and makes a GET of what was none.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	switch kind {
 	case "none":
 		a.endpoint = cmp.Or(endpoint, DefaultEndpoint)
@@ -261,6 +265,9 @@ func refused(keystone string, err error) error {
 			Error struct{ Message string }
 		}
 		_ = json.Unmarshal(code.Body, &body)
+		if to := code.ResponseHeader.Get("Location"); to != "" && code.Actual < 400 {
+			return fmt.Errorf("Keystone at %s redirects to %s (HTTP %d): name the URL at which it is", keystone, to, code.Actual)
+		}
 		return fmt.Errorf("%s (HTTP %d) from Keystone at %s", cmp.Or(body.Error.Message, "The login was refused."), code.Actual, keystone)
 	}
 	var at *url.Error
