@@ -58,7 +58,7 @@ func (o *frontOptions) addFlags(f *pflag.FlagSet) {
 }
 
 // stand puts Neutron behind the API, if there is one.
-func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net.Addr, observe func(api.Request), log *slog.Logger) (http.Handler, error) {
+func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net.Addr, trusted api.Proxies, observe func(api.Request), log *slog.Logger) (http.Handler, error) {
 	if o.neutron == "" {
 		if o.proxy {
 			return nil, errors.New("--proxy needs --neutron ([neutron] endpoint_override): the URL of Neutron's own endpoint, which is not what the catalog says once it names this server")
@@ -74,7 +74,7 @@ func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net
 		return nil, err
 	}
 	h, err := front.New(ctx, front.Options{
-		API: calls, Upstream: upstream, PassOn: o.proxy, BaseURL: o.publicURL, Listen: listen, TLS: secure, Logger: log, Observe: observe,
+		API: calls, Upstream: upstream, PassOn: o.proxy, BaseURL: o.publicURL, TrustedProxies: trusted, Listen: listen, TLS: secure, Logger: log, Observe: observe,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--neutron %q: %w", upstream.Redacted(), err)

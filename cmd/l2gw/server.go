@@ -91,7 +91,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		Authenticate: s.auth.authenticate, Challenge: s.auth.challenge, Policy: rules,
 		Logger: log, Observe: s.figures.Request, TrustedProxies: proxies, BaseURL: o.front.publicURL,
 	})
-	if calls, err = o.front.stand(ctx, calls, s.listener.Addr(), s.figures.Request, log); err != nil {
+	if calls, err = o.front.stand(ctx, calls, s.listener.Addr(), proxies, s.figures.Request, log); err != nil {
 		return s, err
 	}
 	s.http = newHTTPServer(watchable(calls, s.figures, s.draining.ready(readiness(s.store, s.controller, s.id)), log), log)

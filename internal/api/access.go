@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/netip"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -37,8 +36,6 @@ func noted(authenticate func(*http.Request) (Caller, error)) func(*http.Request)
 	}
 }
 
-var validRequestID = regexp.MustCompile(`^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
 // observe gives each request its id, logs it, and turns a panic into a 500. As
 // with Neutron, the id is always a new one, so that no two requests share it; what
 // a client sends is the id of something larger, and stands beside it in the log
@@ -50,7 +47,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 		w.Header().Set("X-Openstack-Request-Id", id)
 		a := &access{}
 		r = r.WithContext(context.WithValue(l2gw.WithRequest(r.Context(), id), accessKey{}, a))
-		rec := &recorder{ResponseWriter: w}
+		rec := &Recorder{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
@@ -58,7 +55,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 				}
 				s.Logger.ErrorContext(r.Context(), "request panicked", "panic", p, "method", loggable(r.Method), "path", loggable(r.URL.Path),
 					"request_id", id, "stack", string(debug.Stack()))
-				if rec.status == 0 {
+				if rec.Status == 0 {
 					write(rec, answer{errInternal.status, object{{"NeutronError", object{
 						{"type", errInternal.typ}, {"message", errInternal.message}, {"detail", ""},
 					}}}})
@@ -67,7 +64,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 				}
 			}
 			took := time.Since(began)
-			s.Observe(Request{knownMethod(r.Method), routeName(r.Pattern), rec.status, took})
+			s.Observe(Request{knownMethod(r.Method), routeName(r.Pattern), rec.Status, took})
 			s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request", s.accessLine(r, rec, a, took)...)
 		}()
 		next.ServeHTTP(rec, r)
@@ -78,13 +75,13 @@ func (s *server) observe(next http.Handler) http.Handler {
 // headers there are the request id and the client's name for itself alone, and of
 // the query what is no filter of ours is left out if its name speaks of a secret.
 // The log's handler quotes what could be taken for something else.
-func (s *server) accessLine(r *http.Request, rec *recorder, a *access, took time.Duration) []slog.Attr {
+func (s *server) accessLine(r *http.Request, rec *Recorder, a *access, took time.Duration) []slog.Attr {
 	line := []slog.Attr{
-		slog.String("method", loggable(r.Method)), slog.String("path", loggable(r.URL.Path)), slog.Int("status", rec.status),
-		slog.Float64("ms", math.Round(float64(took.Microseconds())/10)/100), slog.Int("bytes", rec.bytes),
+		slog.String("method", loggable(r.Method)), slog.String("path", loggable(r.URL.Path)), slog.Int("status", rec.Status),
+		slog.Float64("ms", math.Round(float64(took.Microseconds())/10)/100), slog.Int64("bytes", rec.Bytes),
 		slog.String("client", s.clientOf(r)), slog.String("request_id", l2gw.RequestOf(r.Context())),
 	}
-	if global := r.Header.Get("X-Openstack-Request-Id"); validRequestID.MatchString(global) {
+	if global := r.Header.Get("X-Openstack-Request-Id"); ValidRequestID(global) {
 		line = append(line, slog.String("global_request_id", global))
 	}
 	if a.caller != nil {
@@ -126,34 +123,12 @@ func withoutSecrets(query string) string {
 	return strings.Join(out, "&")
 }
 
-// clientOf is the address of who asks: the one that the connection comes from or,
-// if that is a proxy that is trusted, the one nearest to it in X-Forwarded-For
-// that is none.
+// clientOf is the address of who asks, as the log has it.
 func (s *server) clientOf(r *http.Request) string {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return loggable(r.RemoteAddr)
+	if client, ok := s.TrustedProxies.Client(r); ok {
+		return client.String()
 	}
-	client := at.Addr().Unmap()
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for s.trusts(client) && len(hops) > 0 {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
-		if err != nil {
-			break // whoever wrote this is not who is trusted
-		}
-		client, hops = hop.Unmap().WithZone(""), hops[:len(hops)-1]
-	}
-	return client.String()
-}
-
-// trusts reports whether an address is a proxy's whose headers are believed.
-func (s *server) trusts(client netip.Addr) bool {
-	for _, p := range s.TrustedProxies {
-		if p.Contains(client) {
-			return true
-		}
-	}
-	return false
+	return loggable(r.RemoteAddr)
 }
 
 // knownMethod keeps what clients make up out of the measurements.
@@ -176,27 +151,3 @@ func routeName(pattern string) string {
 	pattern = strings.TrimSuffix(strings.TrimSuffix(pattern, "{$}"), "/")
 	return strings.ReplaceAll(strings.TrimSuffix(pattern, ".json"), "_", "-")
 }
-
-// recorder notes what was answered.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int
-}
-
-func (r *recorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += n
-	return n, err
-}
-
-// Unwrap is for http.ResponseController.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

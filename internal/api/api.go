@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"l2gw"
@@ -98,10 +97,9 @@ type Options struct {
 	// Unauthorized (401) and Unavailable (503) are those that are expected.
 	Authenticate func(*http.Request) (Caller, error)
 	// Challenge is the header WWW-Authenticate of a 401: `Keystone uri="https://…"`.
-	Challenge string
-	Policy    Policy // nil: whoever is an administrator may do everything, others nothing
-	// TrustedProxies are the addresses of load balancers whose X-Forwarded-… headers are believed.
-	TrustedProxies []netip.Prefix
+	Challenge      string
+	Policy         Policy // nil: whoever is an administrator may do everything, others nothing
+	TrustedProxies Proxies
 	// Observe is told of each request that was answered; nil: nobody is. It must not wait.
 	Observe func(Request)
 	// BaseURL is how clients reach us, for links in answers, without a slash at

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,10 +79,6 @@ func (s *server) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// statusClientLeft is the status, in the log, of a request whose client did not
-// wait for the answer: nobody's fault, and what nginx writes.
-const statusClientLeft = 499
-
 // refuse answers with an error. What nobody foresaw is logged here, once.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refused, unforeseen := refusal(err)
@@ -97,7 +91,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case refused.status >= 500 && errors.Is(r.Context().Err(), context.Canceled):
 		log(slog.LevelDebug, "client left before the answer")
-		write(w, answer{statusClientLeft, nil})
+		write(w, answer{StatusClientLeft, nil})
 		return
 	case unforeseen:
 		log(slog.LevelError, "request failed")
@@ -133,26 +127,12 @@ func cause(err error) string {
 	return text
 }
 
-// forwardedHost is what may stand in X-Forwarded-Host: a host and a port.
-var forwardedHost = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9a-fA-F:.]+\](:[0-9]+)?$`)
-
 // baseURL is how the client reaches us, by what a proxy that is trusted says of it.
 func (s *server) baseURL(r *http.Request) string {
 	if s.BaseURL != "" {
 		return s.BaseURL
 	}
-	scheme, host := "http", r.Host
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && s.trusts(at.Addr().Unmap()) {
-		if proto := strings.ToLower(r.Header.Get("X-Forwarded-Proto")); proto == "http" || proto == "https" {
-			scheme = proto
-		}
-		if name := r.Header.Get("X-Forwarded-Host"); forwardedHost.MatchString(name) {
-			host = name
-		}
-	}
+	scheme, host := s.TrustedProxies.Base(r)
 	return scheme + "://" + host
 }
 

@@ -22,7 +22,8 @@
 //     and X-Service-Token pass: Neutron itself checks the tokens of what is its own.
 //   - What clients say of Forwarded and X-Forwarded-… is replaced: For is the
 //     address that we see, Host and Proto are those of Options.BaseURL or else of the
-//     request, so that Neutron's links lead to where the client came from.
+//     request, so that Neutron's links lead to where the client came from. A load
+//     balancer of Options.TrustedProxies is believed what it says of the three.
 //   - Nothing is sent twice. Requests that change something go over a connection of
 //     their own, which no idle timeout of Neutron's can close under them.
 //   - A proxy that reaches itself, or another of our proxies, answers 508.

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -28,13 +27,15 @@ type Options struct {
 	// together with Neutron's, for a load balancer that sends that list's requests here.
 	PassOn bool
 	// BaseURL is how clients reach us: "https://cloud.example:9696". "": as the request says.
-	BaseURL  string
-	Listen   net.Addr          // where we listen; nil: nowhere yet
-	TLS      *tls.Config       // towards Neutron; nil: the system's authorities
-	Logger   *slog.Logger      // nil: slog.Default
-	Observe  func(api.Request) // as in api.Options, for what is not answered by API; nil: nobody
-	Patience time.Duration     // how long Neutron may take for an answer; 0: five minutes
-	Idle     time.Duration     // how long nothing may move in a body; 0: a minute
+	BaseURL string
+	// TrustedProxies are load balancers before us, as in api.Options.
+	TrustedProxies api.Proxies
+	Listen         net.Addr          // where we listen; nil: nowhere yet
+	TLS            *tls.Config       // towards Neutron; nil: the system's authorities
+	Logger         *slog.Logger      // nil: slog.Default
+	Observe        func(api.Request) // as in api.Options, for what is not answered by API; nil: nobody
+	Patience       time.Duration     // how long Neutron may take for an answer; 0: five minutes
+	Idle           time.Duration     // how long nothing may move in a body; 0: a minute
 }
 
 // pseudonym begins our name in Via (RFC 9110 §7.6.3).
@@ -124,8 +125,6 @@ func (f *front) parse() error {
 	return nil
 }
 
-var validID = regexp.MustCompile(`^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, name := place(r.URL.Path)
 	switch {
@@ -167,7 +166,7 @@ var routes = map[side]string{
 // fail answers with err and logs it.
 func (f *front) fail(w http.ResponseWriter, r *http.Request, id string, err error) {
 	if r.Context().Err() != nil {
-		w.WriteHeader(statusClientLeft)
+		w.WriteHeader(api.StatusClientLeft)
 		return
 	}
 	if known, ok := errors.AsType[*refusal](err); ok && known.status < 500 {
@@ -182,15 +181,11 @@ func (f *front) fail(w http.ResponseWriter, r *http.Request, id string, err erro
 	refuse(w, id, err)
 }
 
-// statusClientLeft is the status, in the log, of a request whose client did not
-// wait for the answer: nobody's fault, and what nginx writes.
-const statusClientLeft = 499
-
 // observed gives a request that the API does not answer alone its id and its line
 // in the log.
 func (f *front) observed(route string, w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, string)) {
 	began, id := time.Now(), "req-"+uuid.NewString()
-	rec := &recorder{ResponseWriter: w}
+	rec := &api.Recorder{ResponseWriter: w}
 	defer func() {
 		took := time.Since(began)
 		method := r.Method
@@ -199,44 +194,22 @@ func (f *front) observed(route string, w http.ResponseWriter, r *http.Request, s
 		default:
 			method = "other"
 		}
-		f.Observe(api.Request{Method: method, Route: route, Status: rec.status, Took: took})
+		f.Observe(api.Request{Method: method, Route: route, Status: rec.Status, Took: took})
+		client := r.RemoteAddr
+		if at, ok := f.TrustedProxies.Client(r); ok {
+			client = at.String()
+		}
 		attrs := []any{
-			"method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes,
-			"ms", float64(took.Microseconds()) / 1000, "client", r.RemoteAddr, "request_id", id, "by", "neutron",
+			"method", r.Method, "path", r.URL.Path, "status", rec.Status, "bytes", rec.Bytes,
+			"ms", float64(took.Microseconds()) / 1000, "client", client, "request_id", id, "by", "neutron",
 		}
 		if theirs := rec.Header().Get("X-Openstack-Request-Id"); theirs != "" && theirs != id {
 			attrs = append(attrs, "neutron_request_id", theirs)
 		}
-		if global := r.Header.Get("X-Openstack-Request-Id"); validID.MatchString(global) {
+		if global := r.Header.Get("X-Openstack-Request-Id"); api.ValidRequestID(global) {
 			attrs = append(attrs, "global_request_id", global)
 		}
 		f.Logger.InfoContext(r.Context(), "request", attrs...)
 	}()
 	serve(rec, id)
 }
-
-// recorder notes what was answered.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap is for http.ResponseController.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

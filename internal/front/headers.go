@@ -1,9 +1,10 @@
 package front
 
 import (
-	"net"
 	"net/http"
 	"strings"
+
+	"l2gw/internal/api"
 )
 
 // stripped says whether a request's header is not passed on to Neutron: it claims
@@ -45,23 +46,20 @@ func (f *front) address(in, out *http.Request, id string) {
 			delete(out.Header, name)
 		}
 	}
-	out.Host = in.Host
-	proto, host := "http", in.Host
-	if in.TLS != nil {
-		proto = "https"
-	}
+	proto, host := f.TrustedProxies.Base(in)
 	if f.base != nil {
-		out.Host, proto, host = f.base.Host, f.base.Scheme, f.base.Host
+		proto, host = f.base.Scheme, f.base.Host
 		if f.base.Path != "" {
 			out.Header.Set("X-Forwarded-Prefix", f.base.Path)
 		}
 	}
-	if peer, _, err := net.SplitHostPort(in.RemoteAddr); err == nil {
-		out.Header.Set("X-Forwarded-For", peer)
+	out.Host = host
+	if client, ok := f.TrustedProxies.Client(in); ok {
+		out.Header.Set("X-Forwarded-For", client.String())
 	}
 	out.Header.Set("X-Forwarded-Host", host)
 	out.Header.Set("X-Forwarded-Proto", proto)
-	if !validID.MatchString(out.Header.Get("X-Openstack-Request-Id")) {
+	if !api.ValidRequestID(out.Header.Get("X-Openstack-Request-Id")) {
 		out.Header.Set("X-Openstack-Request-Id", id)
 	}
 	out.Header.Add("Via", "1.1 "+f.name)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"l2gw/internal/api"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -162,8 +165,27 @@ func TestHeadersOfIdentityAndOfTheConnectionAreNotPassedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if id := seen.Load().Header.Get("X-Openstack-Request-Id"); !validID.MatchString(id) || resp.Header.Get("X-L2gw-Request-Id") != id {
+	if id := seen.Load().Header.Get("X-Openstack-Request-Id"); !api.ValidRequestID(id) || resp.Header.Get("X-L2gw-Request-Id") != id {
 		t.Errorf("our id %q at Neutron, %q at the client", id, resp.Header.Get("X-L2gw-Request-Id"))
+	}
+}
+
+// Behind a load balancer that ends TLS, Neutron's links must lead to it.
+func TestWhatATrustedLoadBalancerSaysOfTheClientReachesNeutron(t *testing.T) {
+	for trusted, want := range map[string][4]string{
+		"127.0.0.0/8":     {"203.0.113.9", "https", "cloud.example", "cloud.example"},
+		"198.51.100.0/24": {"127.0.0.1", "http", "inner", "inner"},
+	} {
+		var seen atomic.Pointer[http.Request]
+		server := stand(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen.Store(r) }), func(o *Options) {
+			o.TrustedProxies = api.Proxies{netip.MustParsePrefix(trusted)}
+		})
+		raw(t, server, "GET /v2.0/networks HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: cloud.example\r\n\r\n")
+		r := seen.Load()
+		got := [4]string{r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Host"), r.Host}
+		if got != want {
+			t.Errorf("trusting %s: %q, want %q", trusted, got, want)
+		}
 	}
 }
 
@@ -344,7 +366,7 @@ func TestANeutronThatIsDownIs503AndNothingIsSentTwice(t *testing.T) {
 		for _, path := range []string{"/v2.0/networks", "/v2.0/quotas/p1", "/v2.0/extensions"} {
 			req, _ := http.NewRequest(method, server+path, strings.NewReader("{}"))
 			status, header, body := do(t, req)
-			if status != 503 || header.Get("Retry-After") == "" || neutronError(t, body) != "NeutronUnavailable" || !validID.MatchString(header.Get("X-Openstack-Request-Id")) {
+			if status != 503 || header.Get("Retry-After") == "" || neutronError(t, body) != "NeutronUnavailable" || !api.ValidRequestID(header.Get("X-Openstack-Request-Id")) {
 				t.Errorf("%s %s: %d %s %v", method, path, status, body, header)
 			}
 		}
