@@ -226,7 +226,7 @@ func (a *app) unreachable(ctx context.Context, err error) error {
 	} else if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the method and the URL again
 	}
-	return fmt.Errorf("the API at %s cannot be reached: %w", a.where(), err)
+	return fmt.Errorf("the API at %s cannot be reached: %w", a.where(), advised(err))
 }
 
 // readError understands Neutron's form of an error, and does with any other.

@@ -273,7 +273,7 @@ func refused(keystone string, err error) error {
 	var at *url.Error
 	if errors.As(err, &at) {
 		err = at.Err
-		return fmt.Errorf("Keystone at %s cannot be reached: %w", keystone, err)
+		return fmt.Errorf("Keystone at %s cannot be reached: %w", keystone, advised(err))
 	}
 	return fmt.Errorf("the login at %s: %w", keystone, err)
 }
