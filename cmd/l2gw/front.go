@@ -59,15 +59,9 @@ func (o *frontOptions) addFlags(f *pflag.FlagSet) {
 
 // stand puts Neutron behind the API, if there is one.
 func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net.Addr, trusted api.Proxies, observe func(api.Request), log *slog.Logger) (http.Handler, error) {
-	if o.neutron == "" {
-		if o.proxy {
-			return nil, errors.New("--proxy needs --neutron ([neutron] endpoint_override): the URL of Neutron's own endpoint, which is not what the catalog says once it names this server")
-		}
-		return calls, nil
-	}
-	upstream, err := url.Parse(o.neutron)
-	if err != nil {
-		return nil, fmt.Errorf("--neutron: %w", err)
+	upstream, err := o.upstream()
+	if upstream == nil || err != nil {
+		return calls, err
 	}
 	secure, err := o.tls()
 	if err != nil {
@@ -81,6 +75,34 @@ func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net
 	}
 	log.Info("Neutron stands behind", "neutron", upstream.Redacted(), "proxy", o.proxy, "public_url", o.publicURL)
 	return h, nil
+}
+
+// upstream is Neutron's own endpoint, or nil if there is none.
+func (o *frontOptions) upstream() (*url.URL, error) {
+	if o.neutron == "" {
+		if o.proxy {
+			return nil, errors.New("--proxy needs --neutron ([neutron] endpoint_override): the URL of Neutron's own endpoint, which is not what the catalog says once it names this server")
+		}
+		return nil, nil
+	}
+	u, err := url.Parse(o.neutron)
+	if err != nil {
+		return nil, fmt.Errorf("--neutron: %w", err)
+	}
+	return u, nil
+}
+
+// check says what is wrong with the options and their files. It asks nobody.
+func (o *frontOptions) check() error {
+	_, tlsErr := o.tls()
+	upstream, err := o.upstream()
+	errs := []error{tlsErr, err}
+	if upstream != nil {
+		if err := front.Check(upstream, o.publicURL); err != nil {
+			errs = append(errs, fmt.Errorf("--neutron, --public-url: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // tls is how Neutron is checked, and what it is shown.

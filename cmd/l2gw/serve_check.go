@@ -34,7 +34,8 @@ func (s *serve) check(out io.Writer) error {
 		line("trusted proxies", strings.Join(o.door.trusted, ", "))
 	}
 	if o.front.neutron != "" {
-		line("neutron", o.front.neutron)
+		line("neutron", withoutPassword(o.front.neutron))
+		line("proxy", o.front.proxy)
 	}
 	line("database", withoutPassword(o.database))
 	line("inventory", o.inventory)
@@ -51,8 +52,7 @@ func (s *serve) check(out io.Writer) error {
 		errs = append(errs, o.mayListen(auth))
 	}
 	_, policyErr := o.policy.enforcer(slog.New(slog.DiscardHandler))
-	_, tlsErr := o.front.tls()
-	errs = append(errs, policyErr, tlsErr)
+	errs = append(errs, policyErr, o.front.check())
 	if path := s.common.logPath(); path != "" {
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
 			errs = append(errs, fmt.Errorf("--log-file: %w", err))

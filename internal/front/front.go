@@ -125,6 +125,12 @@ func (f *front) parse() error {
 	return nil
 }
 
+// Check says what New would find wrong with Neutron's endpoint and the public URL
+// ("": none) before it asks anybody.
+func Check(upstream *url.URL, baseURL string) error {
+	return (&front{Options: Options{Upstream: upstream, BaseURL: baseURL}}).parse()
+}
+
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, name := place(r.URL.Path)
 	switch {
