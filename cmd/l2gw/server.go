@@ -68,6 +68,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	if err != nil {
 		return s, err
 	}
+	o.auth.keystone.Observe = s.figures.Keystone()
 	if s.auth, err = o.auth.authentication(log); err != nil {
 		return s, err
 	}

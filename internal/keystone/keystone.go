@@ -87,6 +87,9 @@ func New(o Options) (*Keystone, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Observe == nil {
+		o.Observe = func(Result, time.Duration) {}
+	}
 	client, err := newClient(o)
 	if err != nil {
 		return nil, err
@@ -195,6 +198,7 @@ func (k *Keystone) validate(ctx context.Context, text string, expired bool) (*to
 	t, ok := k.tokens.get(q.token, now)
 	if !ok {
 		if err, ok := k.refused.get(q, now); ok {
+			k.o.Observe(ResultCached, 0)
 			return nil, err
 		}
 		var err error
@@ -202,6 +206,8 @@ func (k *Keystone) validate(ctx context.Context, text string, expired bool) (*to
 			return nil, err
 		}
 		now = time.Now()
+	} else {
+		k.o.Observe(ResultCached, 0)
 	}
 	if !expired && !now.Before(t.identity.Expires) {
 		return nil, unauthenticated("the token has expired")
@@ -218,10 +224,12 @@ func (k *Keystone) ask(ctx context.Context, q question, text string) (*token, er
 		if k.gone != nil && time.Since(k.since) < awayTime {
 			err := k.gone
 			k.mu.Unlock()
+			k.o.Observe(ResultUnavailable, 0)
 			return nil, unavailable(errors.Join(errAway, err))
 		}
 		if len(k.flights) >= waiting {
 			k.mu.Unlock()
+			k.o.Observe(ResultUnavailable, 0)
 			return nil, unavailable(errBusy)
 		}
 		f = &flight{done: make(chan struct{})}
@@ -269,6 +277,7 @@ func (k *Keystone) run(ctx context.Context, do func(context.Context)) bool {
 func (k *Keystone) fly(ctx context.Context, f *flight, q question, text string) {
 	var t *token
 	var err error
+	began := time.Now()
 	select {
 	case <-ctx.Done():
 		err = errBusy
@@ -277,7 +286,7 @@ func (k *Keystone) fly(ctx context.Context, f *flight, q question, text string) 
 		<-k.turns
 	}
 	k.reached(err)
-	now := time.Now()
+	now, result := time.Now(), ResultValid
 	switch {
 	case err == nil:
 		if k.o.CacheTime > 0 {
@@ -288,12 +297,14 @@ func (k *Keystone) fly(ctx context.Context, f *flight, q question, text string) 
 			k.tokens.put(q.token, t, until)
 		}
 	case l2gw.ErrorCode(err) == l2gw.Unauthorized:
+		result = ResultRefused
 		if k.o.CacheTime > 0 {
 			k.refused.put(q, err, now.Add(min(refusalTime, k.o.CacheTime)))
 		}
 	default:
-		err = unavailable(err)
+		result, err = ResultUnavailable, unavailable(err)
 	}
+	k.o.Observe(result, max(now.Sub(began), 1))
 	k.land(f, q, t, err)
 }
 

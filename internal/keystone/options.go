@@ -43,7 +43,22 @@ type Options struct {
 	Bind        Bind
 
 	Logger *slog.Logger // nil: slog.Default
+	// Observe is told how each question about a token was answered and, if Keystone
+	// was asked, how long that took, the wait for a turn included; nil: nobody is.
+	// It must not wait.
+	Observe func(r Result, took time.Duration)
 }
+
+// Result is how a question about a token was answered.
+type Result string
+
+// The results. Several requests that wait for the same answer are one question.
+const (
+	ResultCached      Result = "cached"      // what Keystone said before counts
+	ResultValid       Result = "valid"       // Keystone says who has the token
+	ResultRefused     Result = "refused"     // Keystone does not know the token
+	ResultUnavailable Result = "unavailable" // Keystone cannot be asked, or will not tell
+)
 
 // Login is how the service user logs in. Names and ids of one thing are alternatives.
 type Login struct {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,6 +193,42 @@ func TestAKeystoneThatIsAwayIsAskedOnceASecond(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		if got := ask(); got != "" {
 			t.Errorf("after a second: %s", got)
+		}
+	})
+}
+
+func TestEachQuestionIsToldWithItsResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &clock{expires: map[string]time.Time{}, validUntil: time.Now().Add(24 * time.Hour)}
+		var told []Result
+		k, err := New(Options{
+			AuthURL: "http://keystone", Login: Login{UserID: "l2gw", Password: "p", ProjectID: "service"}, Logger: slog.New(slog.DiscardHandler),
+			Observe: func(r Result, took time.Duration) {
+				if asked := r != ResultCached; asked != (took > 0) {
+					t.Errorf("%s took %v", r, took)
+				}
+				told = append(told, r)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.client.Transport = c
+		defer k.Close()
+		ask := func(token string) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			r.Header.Set("X-Auth-Token", token)
+			_, _ = k.Authenticate(r)
+		}
+		ask("a")
+		ask("a")
+		c.revoked = true
+		ask("b")
+		ask("b")
+		c.away = true
+		ask("c")
+		if want := []Result{ResultValid, ResultCached, ResultRefused, ResultCached, ResultUnavailable}; !slices.Equal(told, want) {
+			t.Errorf("%v, want %v", told, want)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"l2gw/internal/agent"
 	"l2gw/internal/api"
 	"l2gw/internal/controller"
+	"l2gw/internal/keystone"
 )
 
 // scrape is what a reader gets.
@@ -130,6 +131,26 @@ func TestAllSeriesOfADatabaseAreThereBeforeAnythingHappens(t *testing.T) {
 		`l2gw_database_operations_total{database="tor1"} 0`,
 		`l2gw_database_refusals_total{database="tor1"} 0`,
 		`l2gw_database_lag_seconds_count{database="tor1"} 0`,
+	} {
+		if !strings.Contains(got, "\n"+want+"\n") {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+func TestQuestionsAboutTokensAreCountedAndThoseOfTheCacheTakeNoTime(t *testing.T) {
+	m := New("dev")
+	observe := m.Keystone()
+	observe(keystone.ResultCached, 0)
+	observe(keystone.ResultCached, 0)
+	observe(keystone.ResultRefused, time.Millisecond)
+	got := scrape(t, m)
+	for _, want := range []string{
+		`l2gw_keystone_questions_total{result="cached"} 2`,
+		`l2gw_keystone_questions_total{result="refused"} 1`,
+		`l2gw_keystone_questions_total{result="unavailable"} 0`,
+		`l2gw_keystone_questions_total{result="valid"} 0`,
+		`l2gw_keystone_question_duration_seconds_count 1`,
 	} {
 		if !strings.Contains(got, "\n"+want+"\n") {
 			t.Errorf("there is no %s", want)
