@@ -156,6 +156,10 @@ func (s *Store) ask(ctx context.Context, f func(ctx context.Context, db bun.IDB)
 	}, nil)
 }
 
+// startKey is for when the first attempt began, if what is left of beginLimit is
+// for all of them.
+type startKey struct{}
+
 // try is one attempt. Sent reports whether a commit was sent, so that an error
 // leaves open whether it was done.
 type try func(ctx context.Context) (sent bool, err error)
@@ -168,6 +172,9 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 	seen := 0 // duplicates
 	for delay := 2 * time.Millisecond; ; delay = min(2*delay, 250*time.Millisecond) {
 		limited, cancel := context.WithTimeout(ctx, attemptLimit)
+		if !s.remote { // it is in this process that others wait, for the one connection that writes
+			limited = context.WithValue(limited, startKey{}, start)
+		}
 		sent, err := try(limited)
 		cancel()
 		if err == nil {
@@ -213,7 +220,11 @@ func inTransaction(db *bun.DB, options *sql.TxOptions, f func(context.Context, b
 	return func(ctx context.Context) (sent bool, err error) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		hurry := time.AfterFunc(beginLimit, func() { cancel(errNoConnection) })
+		limit := beginLimit
+		if start, ok := ctx.Value(startKey{}).(time.Time); ok {
+			limit -= time.Since(start)
+		}
+		hurry := time.AfterFunc(limit, func() { cancel(errNoConnection) })
 		tx, err := db.BeginTx(ctx, options)
 		if late := !hurry.Stop(); late && context.Cause(ctx) == errNoConnection { //nolint:errorlint // the very one
 			if err == nil {

@@ -1,0 +1,3 @@
+// Package cluster tests servers as processes on databases that are clusters, that
+// hang, or that go away and come back.
+package cluster
