@@ -159,7 +159,7 @@ clean:
 ## help: this list
 .PHONY: help
 help:
-	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | expand -t 16
 
 # The tools have a module of their own, so that the product's stays small.
 # Building them takes a minute or two; they are kept until their versions change.
