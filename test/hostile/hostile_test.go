@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,11 @@ func templates(w *world) []template {
 		}
 	}
 	nothing := func(*world, answer) {} // but an empty update is accepted, and does nothing
-	noQuota := func(w *world, _ answer) { w.Do("DELETE", "/v2.0/quotas/p9", nil) }
+	noQuota := func(w *world, _ answer) {
+		if status, body := w.Do("DELETE", "/v2.0/quotas/p9", nil); status != 204 && status != 404 { // 404: it named no limit
+			w.t.Fatalf("%d %v", status, body)
+		}
+	}
 	return []template{
 		{"POST", "/v2.0/l2-gateways", parse(`{"l2_gateway": %s}`, gateway), deleted("l2-gateways", "l2_gateway", "l2_gateways")},
 		{"POST", "/v2.0/l2-gateways", parse(`{"l2_gateways": [%s, %s]}`, smaller, smaller), deleted("l2-gateways", "l2_gateway", "l2_gateways")},
@@ -87,6 +92,7 @@ func templates(w *world) []template {
 		{"POST", "/v2.0/l2-gateway-connections", parse(`{"l2_gateway_connections": [%s]}`, connection), deleted("l2-gateway-connections", "l2_gateway_connection", "l2_gateway_connections")},
 		{"PUT", "/v2.0/l2-gateway-connections/" + w.connections[0], parse(`{"l2_gateway_connection": {"segmentation_id": "5"}}`), nothing},
 		{"PUT", "/v2.0/quotas/p9", parse(`{"quota": {"l2_gateway": 5, "l2_gateway_connection": 6}}`), noQuota},
+		{"PUT", "/v2.0/quotas/p9", parse(`{"quota": {"l2_gateway": "5", "l2-gateway-connection": 6, "check_limit": true, "force": false}}`), noQuota},
 		{"PUT", "/v2.0/l2-gateway-devices/nosuch", parse(`{"l2_gateway_device": {"mode": "pause"}}`), nil},
 		{"POST", "/v2.0/l2-gateway-devices/nosuch/release", parse(`{"network_id": %q}`, net1), nil},
 	}
@@ -176,6 +182,13 @@ func (j *judge) accepted(name, body string, a answer) {
 			for _, limit := range q {
 				if limit < -1 {
 					fail(fmt.Errorf("a limit is %d", limit))
+				}
+			}
+			var limits map[string]any
+			_ = json.Unmarshal(sent[kind], &limits)
+			for name, limit := range limits {
+				if is, counted := q[strings.ReplaceAll(name, "-", "_")]; counted && strings.TrimSpace(fmt.Sprint(limit)) != strconv.Itoa(is) {
+					fail(fmt.Errorf("%s was %v and is %d", name, limit, is))
 				}
 			}
 		}
