@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -103,6 +104,19 @@ func (o *frontOptions) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// clean takes the slash from the end of the public URL, to which paths are added.
+func (o *frontOptions) clean() error {
+	if o.publicURL == "" {
+		return nil
+	}
+	o.publicURL = strings.TrimRight(o.publicURL, "/")
+	u, err := url.Parse(o.publicURL)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("--public-url %q: it must look like https://cloud.example:9696", withoutPassword(o.publicURL))
+	}
+	return nil
 }
 
 // tls is how Neutron is checked, and what it is shown.

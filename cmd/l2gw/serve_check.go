@@ -44,7 +44,7 @@ func (s *serve) check(out io.Writer) error {
 	for _, u := range s.common.unknown {
 		line("unknown", u)
 	}
-	errs := []error{authErr, o.door.check(), s.fabric.check(), readableInventory(o.inventory)}
+	errs := []error{authErr, o.front.clean(), o.door.check(), s.fabric.check(), readableInventory(o.inventory)}
 	if o.database == "" {
 		errs = append(errs, errors.New("--database is missing"))
 	}
@@ -97,7 +97,7 @@ func readableInventory(path string) error {
 	return nil
 }
 
-// withoutPassword is a database's URL as it may be shown.
+// withoutPassword is a URL as it may be shown.
 func withoutPassword(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {

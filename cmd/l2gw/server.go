@@ -64,6 +64,9 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 		return s, err
 	}
 	s.id = o.name + "/" + id
+	if err := o.front.clean(); err != nil {
+		return s, err
+	}
 	proxies, err := o.door.proxies()
 	if err != nil {
 		return s, err
