@@ -44,6 +44,11 @@ demo: build
 demo-packets: build deps
 	@go run ./test/packets/demo -l2gw bin/l2gw
 
+## man: manual pages of all commands, in bin/man/man1
+.PHONY: man
+man: build
+	bin/l2gw man bin/man/man1
+
 ## test: all that must hold before a change goes in: lint and every suite, with the race detector
 .PHONY: test
 test: deps proto-check lint test-race

@@ -12,6 +12,7 @@ packages=(
   postgresql mariadb-server haproxy
   python3-keystone python3-waitress python3-neutron neutron-common python3-pymysql # what we stand beside
   python3-openstackclient python3-networking-l2gw # the client that ours is compared with
+  bash-completion fish # shells that complete our commands
   gcc libc6-dev # for the race detector
   protobuf-compiler # for make proto
 )

@@ -103,6 +103,7 @@ func (a *app) agentShow(use string) *cobra.Command {
 	var f form
 	c := &cobra.Command{
 		Use: use, Short: "Show an agent and its databases", Args: arguments(1, 1),
+		ValidArgsFunction: a.complete(a.agentNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, agentColumns); err != nil {
 				return err

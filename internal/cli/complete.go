@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ func (a *app) complete(lists ...func(context.Context) ([]string, error)) complet
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		const none = cobra.ShellCompDirectiveNoFileComp
 		i := len(args)
-		if i >= len(lists) && c.Name() != "delete" {
+		if i >= len(lists) && !strings.Contains(c.Use, "...") {
 			return nil, none
 		}
 		if a.check(false) != nil {
@@ -35,32 +36,51 @@ func (a *app) complete(lists ...func(context.Context) ([]string, error)) complet
 	}
 }
 
-func (a *app) gatewayNames(ctx context.Context) ([]string, error) {
-	all, err := fetch[gateway](ctx, a, "/l2-gateways", "l2_gateways", nil)
-	names := make([]string, len(all))
-	for i, g := range all {
-		names[i] = g.Name + "\t" + g.ID
-		if g.Name == "" {
-			names[i] = g.ID
+// namesOf is what show makes of each object of a collection: what to type, and behind a
+// tab what that is.
+func namesOf[T any](ctx context.Context, a *app, path, collection string, show func(T) string) ([]string, error) {
+	all, err := fetch[T](ctx, a, path, collection, nil)
+	names := make([]string, 0, len(all))
+	for _, x := range all {
+		if name := show(x); name != "" {
+			names = append(names, name)
 		}
 	}
 	return names, err
 }
 
-func (a *app) networkNames(ctx context.Context) ([]string, error) {
-	all, err := fetch[network](ctx, a, "/networks", "networks", nil)
-	names := make([]string, len(all))
-	for i, n := range all {
-		names[i] = n.Name + "\t" + n.ID
+// nameOr is a name, with the id that it stands for; or the id, if there is no name or
+// one that shells would take apart.
+func nameOr(name, id string) string {
+	if name == "" || strings.ContainsAny(name, " \t\n\"'\\$`&|;<>()*?[]#~!{}") {
+		return id + "\t" + printable(strings.Join(strings.Fields(name), " "))
 	}
-	return names, err
+	return name + "\t" + id
+}
+
+func (a *app) gatewayNames(ctx context.Context) ([]string, error) {
+	return namesOf(ctx, a, "/l2-gateways", "l2_gateways", func(g gateway) string { return nameOr(g.Name, g.ID) })
+}
+
+func (a *app) networkNames(ctx context.Context) ([]string, error) {
+	return namesOf(ctx, a, "/networks", "networks", func(n network) string { return nameOr(n.Name, n.ID) })
 }
 
 func (a *app) connectionIDs(ctx context.Context) ([]string, error) {
-	all, err := fetch[connection](ctx, a, "/l2-gateway-connections", "l2_gateway_connections", nil)
-	names := make([]string, len(all))
-	for i, c := range all {
-		names[i] = c.ID + "\tnetwork " + c.NetworkID
-	}
-	return names, err
+	return namesOf(ctx, a, "/l2-gateway-connections", "l2_gateway_connections", func(c connection) string {
+		return c.ID + "\tnetwork " + c.NetworkID
+	})
+}
+
+func (a *app) deviceNames(ctx context.Context) ([]string, error) {
+	return namesOf(ctx, a, "/l2-gateway-devices", "l2_gateway_devices", func(d switchState) string {
+		if d.Name == "" {
+			return d.Database + "\t" + d.Status
+		}
+		return d.Name + "\t" + d.Status
+	})
+}
+
+func (a *app) agentNames(ctx context.Context) ([]string, error) {
+	return namesOf(ctx, a, "/l2-gateway-agents", "l2_gateway_agents", func(x agent) string { return x.Name + "\t" + x.status() })
 }

@@ -134,6 +134,7 @@ func (a *app) deviceShow(use string) *cobra.Command {
 	var f form
 	c := &cobra.Command{
 		Use: use, Short: "Show a switch: its ports, what is bound on them, and how it is", Args: arguments(1, 1),
+		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, deviceColumns); err != nil {
 				return err
@@ -164,6 +165,7 @@ func (a *app) deviceMACs(use string) *cobra.Command {
 	var networkText string
 	c := &cobra.Command{
 		Use: use, Short: "List the MACs that a switch learned and those that it was given", Args: arguments(1, 1),
+		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, macColumns); err != nil {
 				return err

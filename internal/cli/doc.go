@@ -7,6 +7,6 @@
 // command line is wrong. (validate has codes of its own.) Where a gateway or a
 // network is expected, its name will do as long as it is the only one.
 //
-// What it does not: it knows nothing that the API does not tell, and logs in
-// nowhere yet (--os-auth-type none).
+// What it does not: it knows nothing that the API does not tell, keeps no token from
+// one command to the next, and follows no redirection, which would hand a token on.
 package cli

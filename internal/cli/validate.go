@@ -41,7 +41,8 @@ could not be compared.
 What switches should hold follows from the inventory as it was last read. When
 it cannot be read now, that is told on standard error; it does not change the
 exit code.`,
-		Args: arguments(0, -1),
+		Args:              arguments(0, -1),
+		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, findingColumns); err != nil {
 				return err
