@@ -150,15 +150,24 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx)
 // ask is read for a single statement, which needs no transaction.
 func (s *Store) ask(ctx context.Context, f func(ctx context.Context, db bun.IDB) error) error {
 	return s.persist(ctx, func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, beginLimit)
+		ctx, cancel := context.WithTimeout(ctx, toBegin(ctx))
 		defer cancel()
 		return false, f(ctx, s.reads)
 	}, nil)
 }
 
-// startKey is for when the first attempt began, if what is left of beginLimit is
-// for all of them.
+// startKey is for when the first attempt began.
 type startKey struct{}
+
+// toBegin is how long an attempt may take to begin: what earlier ones left of
+// beginLimit, and at least a second, since what made them fail may be over.
+func toBegin(ctx context.Context) time.Duration {
+	start, ok := ctx.Value(startKey{}).(time.Time)
+	if !ok {
+		return beginLimit
+	}
+	return max(time.Second, beginLimit-time.Since(start))
+}
 
 // try is one attempt. Sent reports whether a commit was sent, so that an error
 // leaves open whether it was done.
@@ -172,9 +181,7 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 	seen := 0 // duplicates
 	for delay := 2 * time.Millisecond; ; delay = min(2*delay, 250*time.Millisecond) {
 		limited, cancel := context.WithTimeout(ctx, attemptLimit)
-		if !s.remote { // it is in this process that others wait, for the one connection that writes
-			limited = context.WithValue(limited, startKey{}, start)
-		}
+		limited = context.WithValue(limited, startKey{}, start)
 		sent, err := try(limited)
 		cancel()
 		if err == nil {
@@ -220,11 +227,7 @@ func inTransaction(db *bun.DB, options *sql.TxOptions, f func(context.Context, b
 	return func(ctx context.Context) (sent bool, err error) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		limit := beginLimit
-		if start, ok := ctx.Value(startKey{}).(time.Time); ok {
-			limit -= time.Since(start)
-		}
-		hurry := time.AfterFunc(limit, func() { cancel(errNoConnection) })
+		hurry := time.AfterFunc(toBegin(ctx), func() { cancel(errNoConnection) })
 		tx, err := db.BeginTx(ctx, options)
 		if late := !hurry.Stop(); late && context.Cause(ctx) == errNoConnection { //nolint:errorlint // the very one
 			if err == nil {
