@@ -63,6 +63,7 @@ func (s *side) settle() {
 // TestBothClientsShowTheSameWhenOursIsAskedForAll has nothing between the real
 // client and its server: what ours shows with --long is what the real one shows.
 func TestBothClientsShowTheSameWhenOursIsAskedForAll(t *testing.T) {
+	t.Parallel()
 	python, our := newRealClient(t), newOurClient(t)
 	theirs := &side{t: t, name: "the real client", api: serve(t, "theirs"), run: python.run, seen: map[string]string{}}
 	theirs.url = theirs.api.URL

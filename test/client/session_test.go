@@ -214,6 +214,7 @@ func compare(t *testing.T, theirs, ours *side, prefix []string, session []step) 
 }
 
 func TestBothClientsSayTheSameWithoutLogin(t *testing.T) {
+	t.Parallel()
 	python, our := newRealClient(t), newOurClient(t)
 	theirs := &side{t: t, name: "the real client", api: serve(t, "theirs"), run: python.run, seen: map[string]string{}}
 	theirs.relay = newRelay(t, theirs.api.URL)
