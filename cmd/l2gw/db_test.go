@@ -45,9 +45,9 @@ func TestTheDatabaseIsUpgradedAndToldOf(t *testing.T) {
 	}
 	byFile := []string{"--config-file", ini}
 	want(append([]string{"version"}, byFile...), 1, "no such file", "`l2gw db upgrade` makes it")
-	want(append([]string{"upgrade"}, byFile...), 0, "The tables are made; the schema is of version 8.")
-	want(append([]string{"upgrade"}, byFile...), 0, "version 8 already; nothing to do")
-	want(append([]string{"version"}, byFile...), 0, "database  8\nprogram   8")
+	want(append([]string{"upgrade"}, byFile...), 0, "The tables are made; the schema is of version 9.")
+	want(append([]string{"upgrade"}, byFile...), 0, "version 9 already; nothing to do")
+	want(append([]string{"version"}, byFile...), 0, "database  9\nprogram   9")
 	want([]string{"check", "--database", "sqlite:///" + path}, 0, "ok  schema", "0 gateways, 0 connections and 0 bindings")
 
 	db, err := sql.Open("sqlite", path)
@@ -64,13 +64,13 @@ func TestTheDatabaseIsUpgradedAndToldOf(t *testing.T) {
 	do("DROP INDEX connections_mapping")
 	t.Setenv("L2GW_DATABASE", "sqlite:///"+path)
 	want([]string{"check"}, 3, "wrong  indexes", "connections_mapping on connections")
-	do("DELETE FROM goose_db_version WHERE version_id = 8")
-	want([]string{"version"}, 3, "database  7", "pending   1: run `l2gw db upgrade`")
-	do("INSERT INTO goose_db_version (version_id, is_applied) VALUES (8, 1), (9, 1)")
-	want([]string{"version"}, 0, "database  9", "newer than this program, which works with it")
-	do("UPDATE schema_compatibility SET oldest = 9")
+	do("DELETE FROM goose_db_version WHERE version_id = 9")
+	want([]string{"version"}, 3, "database  8", "pending   1: run `l2gw db upgrade`")
+	do("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9, 1), (10, 1)")
+	want([]string{"version"}, 0, "database  10", "newer than this program, which works with it")
+	do("UPDATE schema_compatibility SET oldest = 10")
 	for _, command := range []string{"version", "upgrade"} {
-		want([]string{command}, 1, "needs a program that knows schema 9 at least, and this one knows 8")
+		want([]string{command}, 1, "needs a program that knows schema 10 at least, and this one knows 9")
 	}
 	want([]string{"check"}, 3, "wrong  schema")
 }
