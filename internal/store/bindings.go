@@ -7,6 +7,7 @@ import (
 	"l2gw"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
 )
 
 // BindingChange is a binding that was set, or one that is gone. Setting one
@@ -154,6 +155,11 @@ func rebind(ctx context.Context, tx bun.Tx, revision int64, old, wanted []l2gw.B
 			unset = append(unset, o)
 		}
 	}
+	if len(unset)+len(set) > keysPerStatement {
+		if err := byIndex(ctx, tx); err != nil {
+			return err
+		}
+	}
 	for part := range slices.Chunk(unset, keysPerStatement) {
 		if _, err := tx.NewDelete().Model((*bindingRow)(nil)).WhereGroup(" AND ", anyKeyDelete(part)).Exec(ctx); err != nil {
 			return err
@@ -176,6 +182,18 @@ func rebind(ctx context.Context, tx bun.Tx, revision int64, old, wanted []l2gw.B
 		return err
 	}
 	return logChanges(ctx, tx, revision, unset, set)
+}
+
+// byIndex has PostgreSQL look up keys in the index for the rest of the transaction,
+// also while it takes the table for small: what was just filled has no statistics
+// yet, and hundreds of keys in each of many statements over the whole table take
+// seconds. The others do so by themselves.
+func byIndex(ctx context.Context, tx bun.Tx) error {
+	if tx.Dialect().Name() != dialect.PG {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off")
+	return err
 }
 
 const keyIs = "device = ? AND interface = ? AND vlan = ?"
