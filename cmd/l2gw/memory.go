@@ -41,7 +41,9 @@ func (p *pace) adjust() {
 	runtime.AddCleanup(&struct{ _ *pace }{}, (*pace).adjust, p)
 }
 
-// gcPercent is the percentage by which a heap may grow of which so many bytes live.
+// gcPercent is the percentage by which a heap may grow of which so many bytes live:
+// 200 at most, with which the runtime lets any heap grow to 8 MB (4 MB at 100, see
+// the package runtime).
 func gcPercent(live uint64) int {
 	const least = 8 << 20
 	return max(controller.GCPercent, int(headroom*100/max(live, least)))
