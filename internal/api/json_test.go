@@ -69,14 +69,16 @@ func TestABodyIsNotJudgedByItsTypeButMustNotBeCompressed(t *testing.T) {
 func TestDeepNestingIsCheapToRefuse(t *testing.T) {
 	w := newWorld(t)
 	body := strings.Repeat("[", 1<<20)
-	began := time.Now()
-	for range 100 {
+	fastest := time.Hour // a busy machine is slow now and then
+	for range 20 {
+		began := time.Now()
 		if rec := w.request("POST", "/v2.0/l2-gateways", body); rec.Code != 400 {
 			t.Fatalf("%d", rec.Code)
 		}
+		fastest = min(fastest, time.Since(began))
 	}
-	if took := time.Since(began) / 100; took > 100*time.Millisecond { // it takes 1 or 2
-		t.Errorf("a megabyte of brackets takes %s", took)
+	if fastest > 100*time.Millisecond { // it takes 1 or 2
+		t.Errorf("a megabyte of brackets takes %s", fastest)
 	}
 }
 
