@@ -4,8 +4,12 @@ import "testing"
 
 func TestASmallHeapMayGrowByTheHeadroomAndALargeOneByItsShare(t *testing.T) {
 	const mb = 1 << 20
+	for _, live := range []uint64{0, 1 << 10, mb, 8 * mb} {
+		if got := gcPercent(live); got != 200 {
+			t.Errorf("a heap of %d bytes grows by %d %%, want 200", live, got)
+		}
+	}
 	for _, row := range []struct{ live, grows uint64 }{
-		{0, 2}, {1, 2}, {4, 8}, // the runtime itself lets each heap grow to 8 MB then
 		{8, 16}, {40, 16}, {64, 19}, {220, 66},
 	} {
 		grows := row.live * uint64(gcPercent(row.live*mb)) / 100
