@@ -49,7 +49,7 @@ func (c *controller) Connection(id string) (l2gw.Status, string, []l2gw.BindingS
 	if b := c.bindings[id]; b != nil {
 		return b[0].Status, b[0].Reason, b
 	}
-	return l2gw.StatusBuild, "not seen yet", nil
+	return l2gw.StatusBuild, "the controller has not seen it yet", nil
 }
 
 func (c *controller) Gateway(string) (l2gw.Status, string) { return l2gw.StatusActive, "" }

@@ -4,10 +4,15 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"l2gw"
 	"l2gw/internal/store"
 )
+
+// notSeenYet is the reason of a status that is BUILD because the connection was
+// only just made.
+const notSeenYet = "the controller has not seen it yet"
 
 // connectionView is a connection as an answer shows it.
 type connectionView struct {
@@ -70,6 +75,12 @@ func connections(s *server) resource[connectionView] {
 		asGiven: func(c *connectionView, item values) {
 			id, _ := given[segmentationID](item, "segmentation_id")
 			c.segmentationID = &id.text
+			// Always the same, whether the controller was faster than the answer or not.
+			c.status, c.reason = l2gw.StatusBuild, notSeenYet
+			c.bindings = slices.Clone(c.bindings)
+			for i := range c.bindings {
+				c.bindings[i].Status, c.bindings[i].Reason = c.status, c.reason
+			}
 		},
 		// There is nothing to update: the table refuses every attribute.
 		update: func(ctx context.Context, id string, _ values) (connectionView, error) { return s.connection(ctx, id) },

@@ -17,8 +17,8 @@ func TestAConnectionShowsItsVLANAsTextWhenMadeAndAsANumberAfterwards(t *testing.
 	rec := w.request("POST", connectionsPath, connectionBody(g, net1, " 7 "))
 	show := func(segmentationID string) string {
 		return `{"l2_gateway_connection": {"id": "UUID", "network_id": "` + net1 + `", "l2_gateway_id": "UUID", "tenant_id": "default", "segmentation_id": ` + segmentationID +
-			`, "project_id": "default", "description": "", "status": "BUILD", "status_reason": "not seen yet", ` +
-			`"bindings": [{"device_name": "ps1", "interface_name": "eth1", "segmentation_id": 7, "status": "BUILD", "status_reason": "not seen yet"}], ` +
+			`, "project_id": "default", "description": "", "status": "BUILD", "status_reason": "the controller has not seen it yet", ` +
+			`"bindings": [{"device_name": "ps1", "interface_name": "eth1", "segmentation_id": 7, "status": "BUILD", "status_reason": "the controller has not seen it yet"}], ` +
 			`"created_at": "TIME", "updated_at": "TIME", "revision_number": 1}}`
 	}
 	if diff := cmp.Diff(show(`" 7 "`), steady(rec.Body.String())); rec.Code != 201 || diff != "" {

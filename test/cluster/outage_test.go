@@ -75,10 +75,13 @@ func (w *world) unavailable(t *testing.T, requests []request) (longest time.Dura
 	return longest
 }
 
-// contents is all that there is.
+// contents is all that there is, but for the statuses, which come about by themselves.
 func (w *world) contents(t *testing.T) (all []product.Object) {
 	t.Helper()
-	for _, path := range []string{"/v2.0/l2-gateways", "/v2.0/l2-gateway-connections?fields=id&fields=bindings&fields=revision_number", "/v2.0/quotas"} {
+	for _, path := range []string{
+		"/v2.0/l2-gateways?fields=id&fields=name&fields=devices&fields=revision_number&fields=updated_at",
+		"/v2.0/l2-gateway-connections?fields=id&fields=network_id&fields=l2_gateway_id&fields=segmentation_id&fields=revision_number", "/v2.0/quotas",
+	} {
 		status, body := w.Do("GET", path, nil)
 		if status != http.StatusOK {
 			t.Fatalf("GET %s: %d %v", path, status, body)

@@ -113,6 +113,7 @@ var mariadb = kind{
 var galera = func() kind {
 	k := mariadb
 	k.name = "Galera"
+	k.up = inCluster
 	k.command = func(s *Server) []string { return galeraCommand(s, filepath.Base(s.dir), "", 1) }
 	return k
 }()
@@ -135,14 +136,16 @@ func galeraNext(first *Server) kind {
 		command := galeraCommand(s, filepath.Base(first.dir), first.cluster, 1)
 		return append(command, s.position(command)...)
 	}
-	k.up = func(s *Server) error {
-		var name, ready string
-		if err := s.admin.QueryRow("SHOW STATUS LIKE 'wsrep\\_ready'").Scan(&name, &ready); err != nil || ready != "ON" {
-			return fmt.Errorf("it is no part of the cluster: %s, %w", ready, err)
-		}
-		return nil
-	}
 	return k
+}
+
+// inCluster says why a node takes no statements yet: it answers before it does.
+func inCluster(s *Server) error {
+	var name, ready string
+	if err := s.admin.QueryRow("SHOW STATUS LIKE 'wsrep\\_ready'").Scan(&name, &ready); err != nil || ready != "ON" {
+		return fmt.Errorf("it is no part of the cluster: %s, %w", ready, err)
+	}
+	return nil
 }
 
 // galeraCommand starts a node of a cluster, which it begins if there are no peers.
