@@ -375,6 +375,23 @@ func (d *database) orphan(was l2gw.Ownership) {
 	d.orphans = o
 }
 
+// noteUnconfirmed has the controller told what is about to be written by an
+// account that no controller has confirmed: another agent may have removed it
+// meanwhile, and may be let write again before this one is told anything more. Then
+// nobody would know these rows as ours. Of what it does know, it makes nothing.
+func (d *database) noteUnconfirmed() {
+	if !d.holds.awaitsWord() {
+		return
+	}
+	d.orphan(d.replica.Owned)
+	if told := d.orphanedAs; maps.Equal(d.orphans.Networks, told.Networks) && maps.Equal(d.orphans.Bindings, told.Bindings) {
+		return
+	}
+	d.orphanedAs = d.orphans
+	d.orphaned++
+	d.publishOrphans()
+}
+
 // noteOrphans takes in what the controller knows as ours by now: the rest is told to it.
 func (d *database) noteOrphans() {
 	now := d.replica.Owned

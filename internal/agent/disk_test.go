@@ -94,6 +94,29 @@ func TestWhatAnAgentBroughtBackFromItsDiskIsRemovedWhenNobodyWantsIt(t *testing.
 	}
 }
 
+// The same, but another agent is let write before this one is told anything.
+func TestWhatAnAgentBroughtBackIsToldAlsoIfAnotherOneIsLetWrite(t *testing.T) {
+	l, o := remembering(t)
+	l.grant(1, 1)
+	say(l.server, l, 5, 7)
+	l.waitRows(5)
+	wait(l.server, "the confirmation", active)
+	l.stop()
+	l.away.Store(true)
+	l.db.Wipe()
+	fillSwitch(l.db)
+	l.agent, l.stop = run(t, o)
+	l.waitRows(5)
+
+	l.away.Store(false)
+	l.server.agent()
+	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 2}})
+	orphans := wait(l.server, "what may be unknown to the server", func(fabric.Orphans) bool { return true })
+	if orphans.Owned.Networks[network] != 5001 || len(orphans.Owned.Bindings) != 1 {
+		t.Errorf("it is told %+v", orphans.Owned)
+	}
+}
+
 // Without a grant to stand on, an agent that comes back does not write: another may.
 func TestARestartedAgentWhoseGrantWasTakenBackDoesNotWrite(t *testing.T) {
 	l, o := remembering(t)

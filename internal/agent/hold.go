@@ -534,6 +534,9 @@ func (h *holds) unheard(now time.Time) {
 	}
 }
 
+// awaitsWord reports whether no controller has confirmed yet what must be held.
+func (h *holds) awaitsWord() bool { return !h.unconfirmed.IsZero() }
+
 // confirmed says that a controller has told everything. Call it after revision.
 // It reports whether something was held for the want of it.
 func (h *holds) confirmed() bool {

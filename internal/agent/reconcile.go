@@ -216,6 +216,9 @@ type sent struct {
 // options, and stops at the first that fails. When it returns without error, the
 // snapshot has them all.
 func (d *database) apply(ctx context.Context, plan *vtep.Plan) error {
+	if len(plan.Txns) > 0 {
+		d.noteUnconfirmed()
+	}
 	var underway []sent
 	var failed error
 	window := window
