@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"l2gw/test/ovsdbd"
+	"l2gw/test/ports"
 )
 
 // authority makes certificates as ovs-pki does: the only name is DNS:NAME, and
@@ -106,12 +107,10 @@ func freePort(t testing.TB) string { return freePortOn(t, "127.0.0.1") }
 
 func freePortOn(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	port, err := ports.Free(host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
 }
 

@@ -146,15 +146,12 @@ func (l *lockedBuffer) String() string {
 }
 
 func freePort(t *testing.T) int {
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			l.Close()
-			return port
-		}
+	t.Helper()
+	port, err := strconv.Atoi(product.FreePort(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return 0
+	return port
 }
 
 const gatewayBody = `{"l2_gateway": {"name": "%s", "devices": [{"device_name": "d", "interfaces": [{"name": "%[1]s"}]}]}}`

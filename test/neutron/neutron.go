@@ -4,8 +4,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +15,8 @@ import (
 	"testing"
 	"text/template"
 	"time"
+
+	"l2gw/test/ports"
 )
 
 //go:embed server.py
@@ -234,15 +234,9 @@ func (s *Server) logEnd() []byte {
 // freePort finds a port that nobody listens on, below those that the kernel gives
 // to connections: it must be free still when the server starts.
 func freePort() (int, error) {
-	var last error
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
-			l.Close()
-			return port, nil
-		}
-		last = err
+	port, err := ports.Free("127.0.0.1")
+	if err != nil {
+		return 0, err
 	}
-	return 0, last
+	return strconv.Atoi(port)
 }

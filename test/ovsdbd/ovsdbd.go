@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"l2gw/test/ports"
 )
 
 // VTEPSchema is where Debian's openvswitch-common has the hardware_vtep schema.
@@ -219,12 +221,11 @@ func run(t testing.TB, name string, args ...string) string {
 // freeAddr finds a port of 127.0.0.1 that nobody listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // portFirst turns host:port into ovsdb-server's port:host.

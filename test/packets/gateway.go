@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"l2gw/test/ports"
 )
 
 const (
@@ -241,10 +243,9 @@ func until(ctx context.Context, f func() error) error {
 
 // freeAddr finds a port of 127.0.0.1 that nobody listens on.
 func freeAddr() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free("127.0.0.1")
 	if err != nil {
-		return "127.0.0.1:0" // whoever is to listen there will say why not
+		port = "0" // whoever is to listen there will say why not
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", port)
 }

@@ -3,7 +3,6 @@ package product
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"l2gw/test/netlab"
+	"l2gw/test/ports"
 )
 
 // Patience is how long a test waits for something that should take no time: a
@@ -285,24 +285,18 @@ func Eventually(t testing.TB, what string, check func() error) {
 	}
 }
 
-// freeAddr finds an address that nobody listens on, with a port below those that
-// the kernel gives to connections: it must be free still when a process starts.
+// freeAddr finds an address that nobody listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(17_000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("there is no free port")
-	return ""
+	return net.JoinHostPort("127.0.0.1", FreePort(t))
 }
 
 // FreePort is a port of 127.0.0.1 that nobody listens on.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	_, port, _ := net.SplitHostPort(freeAddr(t))
+	port, err := ports.Free("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return port
 }

@@ -23,6 +23,7 @@ import (
 	"l2gw/test/secrets"
 
 	"l2gw/internal/certs"
+	"l2gw/test/ports"
 )
 
 // Password is what the user l2gw logs in with. It has what URLs must escape.
@@ -460,12 +461,11 @@ func credential(name string) (*syscall.Credential, error) {
 
 // freeAddr finds a port of an address of the host that nobody listens on.
 func freeAddr(host string) string {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	port, err := ports.Free(host)
 	if err != nil {
 		panic(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort(host, port)
 }
 
 func (s *Server) host() string {
