@@ -29,7 +29,9 @@ func (c *Controller) hear(ctx context.Context, l *link, m fabric.ToServer) {
 			c.hearApplied(ctx, d, m)
 		}
 	case fabric.Orphans:
-		if d := c.served(l, m.Database); d != nil {
+		// Of any agent that has the database: what one wrote while it was alone it
+		// tells also if another one is let write now.
+		if d := c.state.databases[m.Database]; d != nil && l.shares[m.Database] != nil {
 			c.hearOrphans(d, m)
 		}
 	}

@@ -205,6 +205,25 @@ func TestRowsThatTheStoreForgotAreRecordedAsOursAgain(t *testing.T) {
 	}
 }
 
+// An agent that stands by tells them, too: it may have written them while it was
+// alone. Of databases that it may not have it tells nothing.
+func TestRowsThatAStandByAgentWroteAreRecordedAsOurs(t *testing.T) {
+	w := newWorld()
+	w.lead(1)
+	w.collect(w.agents["db1"].link)
+	orphans := fabric.Orphans{Database: "db1", Owned: l2gw.Ownership{Networks: map[string]l2gw.VNI{"bb": 5002}}}
+	w.c.hearLink(t.Context(), &link{agent: "stranger"}, orphans)
+	w.write()
+	if _, known := w.store.owned["db1"].Networks["bb"]; known {
+		t.Error("an agent that may not have the database has been believed")
+	}
+	w.c.hearLink(t.Context(), &link{agent: "stand-by", shares: map[string]*share{"db1": {}}}, orphans)
+	w.write()
+	if vni := w.store.owned["db1"].Networks["bb"]; vni != 5002 {
+		t.Errorf("it is recorded with VNI %d, want 5002", vni)
+	}
+}
+
 // One id leads from the request that removed a binding to what its switch did.
 func TestARemovalCarriesTheRequestThatAskedForIt(t *testing.T) {
 	w := newWorld()
