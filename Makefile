@@ -127,10 +127,11 @@ fuzz:
 bench: deps
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
-## lint: golangci-lint, which also says who may import whom, go vet and a tidy go.mod
+## lint: golangci-lint, which also says who may import whom, go vet, gofmt and a tidy go.mod
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint
 	$(TOOLS)/golangci-lint run
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [[ -z $$unformatted ]] || { echo "gofmt would change: $$unformatted (make fmt)" >&2; exit 1; }
 	go mod tidy -diff
 
 ## fmt: gofumpt on every file
