@@ -71,8 +71,8 @@ connection = postgresql://l2gw:very-secret@db/l2gw
 	}
 	rest := "inventory = " + write("inventory.yaml", "networks: []\nhosts: []\nports: []\n") + "\n[database]\nconnection = postgresql://l2gw@db/l2gw\n"
 	for options, want := range map[string]string{
-		"[l2gw]\nproxy = true\n":                                "--proxy needs --neutron",
-		"[neutron]\nendpoint_override = neutron:9696\n[l2gw]\n": "neutron's endpoint",
+		"[l2gw]\nproxy = true\n":                                                                   "--proxy needs --neutron",
+		"[neutron]\nendpoint_override = neutron:9696\n[l2gw]\n":                                    "neutron's endpoint",
 		"[neutron]\nendpoint_override = http://neutron:9696\n[l2gw]\npublic_url = cloud.example\n": `public URL "cloud.example"`,
 	} {
 		if out, err := check(options + rest); err == nil || !strings.Contains(err.Error(), want) {
