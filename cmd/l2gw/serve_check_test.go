@@ -70,15 +70,15 @@ connection = postgresql://l2gw:very-secret@db/l2gw
 		t.Errorf("of a wrong inventory it says %v", err)
 	}
 	rest := "inventory = " + write("inventory.yaml", "networks: []\nhosts: []\nports: []\n") + "\n[database]\nconnection = postgresql://l2gw@db/l2gw\n"
-	for options, want := range map[string]string{
-		"[l2gw]\nproxy = true\n":                                                                   "--proxy needs --neutron",
-		"[neutron]\nendpoint_override = neutron:9696\n[l2gw]\n":                                    "neutron's endpoint",
-		"[neutron]\nendpoint_override = http://neutron:9696\n[l2gw]\npublic_url = cloud.example\n": `public URL "cloud.example"`,
-	} {
-		if out, err := check(options + rest); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("of %q it says %v, want %s\n%s", options, err, want, out)
+	refused := func(options, why string) {
+		t.Helper()
+		if out, err := check(options + rest); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("of %q it says %v, want %s\n%s", options, err, why, out)
 		}
 	}
+	refused("[l2gw]\nproxy = true\n", "--proxy needs --neutron")
+	refused("[neutron]\nendpoint_override = neutron:9696\n[l2gw]\n", "neutron's endpoint")
+	refused("[neutron]\nendpoint_override = http://neutron:9696\n[l2gw]\npublic_url = cloud.example\n", `public URL "cloud.example"`)
 	if out, err := check("[neutron]\nendpoint_override = http://u:very-secret@neutron:9696\n[l2gw]\nproxy = true\n" + rest); err != nil || !strings.Contains(out, "http://u:xxxxx@neutron:9696") {
 		t.Errorf("%v in %s", err, out)
 	}
