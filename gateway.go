@@ -1,6 +1,9 @@
 package l2gw
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Gateway is a set of switch ports that a network can be connected to
 // (Neutron: l2_gateway).
@@ -68,4 +71,15 @@ type Binding struct {
 	Revision int64
 	// Request is the id of the API request that gave it this form, or "".
 	Request string
+}
+
+// Digest of a binding: of all its fields.
+func (b Binding) Digest() Digest {
+	buf := make([]byte, 0, 256)
+	for _, s := range []string{b.Device, b.Interface, b.NetworkID, b.ConnectionID, b.GatewayID, b.Request} {
+		buf = appendText(buf, s)
+	}
+	buf = binary.BigEndian.AppendUint16(buf, uint16(b.VLAN))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(b.Revision))
+	return digestOf(buf)
 }

@@ -3,6 +3,7 @@ package l2gw
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -79,6 +80,17 @@ func (h Host) Equal(o Host) bool {
 	return h.MAC == o.MAC && h.VTEP == o.VTEP && slices.Equal(h.IPs, o.IPs)
 }
 
+// Digest of a host: of all its fields.
+func (h Host) Digest() Digest {
+	var b [96]byte
+	buf := append(b[:0], h.MAC[:]...)
+	buf = appendAddr(buf, h.VTEP)
+	for _, ip := range h.IPs {
+		buf = appendAddr(buf, ip)
+	}
+	return digestOf(buf)
+}
+
 // Version orders what controllers say: first by the epoch of the controller's
 // lease, then by its own counter.
 type Version struct {
@@ -112,4 +124,27 @@ type Segment struct {
 func (s *Segment) HasVTEP(a netip.Addr) bool {
 	_, ok := slices.BinarySearchFunc(s.VTEPs, a, netip.Addr.Compare)
 	return ok
+}
+
+// Digest of a segment: of all but its version.
+func (s *Segment) Digest() Digest {
+	b := make([]byte, 0, 128)
+	b = appendText(b, s.NetworkID)
+	b = appendText(b, s.Name)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.VNI))
+	b = binary.BigEndian.AppendUint64(b, uint64(s.MTU))
+	for _, ip := range s.VTEPs {
+		b = appendAddr(b, ip)
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(s.Hosts.Len()))
+	b = binary.BigEndian.AppendUint64(b, uint64(s.HostSum))
+	return digestOf(b)
+}
+
+// SumHosts is HostSum, computed anew.
+func (s *Segment) SumHosts() (sum Digest) {
+	for h := range s.Hosts.Values() {
+		sum += h.Digest()
+	}
+	return sum
 }
