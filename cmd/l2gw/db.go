@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"l2gw"
 	"l2gw/internal/cli"
 	"l2gw/internal/store"
 )
@@ -32,9 +31,9 @@ var databaseKeys = map[string]key{
 	"database-retry-interval":          {"database", "retry_interval"},
 	"database-wsrep-sync-wait":         {"database", "mysql_wsrep_sync_wait"},
 
-	"default-quota":               {"quotas", "default_quota"},
-	"quota-l2-gateway":            {"quotas", "quota_l2_gateway"},
-	"quota-l2-gateway-connection": {"quotas", "quota_l2_gateway_connection"},
+	anyQuota:        {"quotas", "default_quota"},
+	gatewayQuota:    {"quotas", "quota_l2_gateway"},
+	connectionQuota: {"quotas", "quota_l2_gateway_connection"},
 }
 
 // osloDBIgnored are the options of oslo.db that mean nothing here: what they are
@@ -53,7 +52,7 @@ type databaseOptions struct {
 	recycle, retries, pause int // pause and recycle are seconds
 	syncWait                int
 
-	quota, gateways, connections int // of projects that have no quota of their own
+	quotas quotaOptions
 
 	ignored map[string]*string
 	flags   *pflag.FlagSet
@@ -63,9 +62,7 @@ func (o *databaseOptions) addFlags(f *pflag.FlagSet) {
 	o.flags = f
 	f.StringVar(&o.url, "database", "", "URL of the database: postgresql://…, mysql+pymysql://… or sqlite:////PATH (a single server)")
 	o.addTuning(f)
-	for _, quota := range []string{"default-quota", "quota-l2-gateway", "quota-l2-gateway-connection"} {
-		f.Lookup(quota).Hidden = true // of servers alone
-	}
+	o.quotas.hide()
 }
 
 // addTuning adds the options that are rarely wanted: they are known from ini
@@ -78,9 +75,7 @@ func (o *databaseOptions) addTuning(f *pflag.FlagSet) {
 	f.IntVar(&o.recycle, "database-connection-recycle-time", 600, "seconds after which a connection is replaced; -1: never")
 	f.IntVar(&o.retries, "database-max-retries", 0, "how often to try again at the start while the server is away; -1: without end")
 	f.IntVar(&o.pause, "database-retry-interval", 10, "seconds between these")
-	f.IntVar(&o.quota, "default-quota", l2gw.Unlimited, "how many of anything a project may have, unless it is told otherwise; -1: any number")
-	f.IntVar(&o.gateways, "quota-l2-gateway", l2gw.Unlimited, "how many gateways a project may have that has no quota of its own; -1: any number")
-	f.IntVar(&o.connections, "quota-l2-gateway-connection", l2gw.Unlimited, "how many connections a project may have that has no quota of its own; -1: any number")
+	o.quotas.addFlags(f)
 	f.IntVar(&o.syncWait, "database-wsrep-sync-wait", 1, "wsrep_sync_wait on a node of a Galera cluster")
 	o.ignored = map[string]*string{}
 	for _, name := range osloDBIgnored {
@@ -151,13 +146,7 @@ func (o *databaseOptions) connection() (string, error) {
 // options are those of the store, as far as they are given.
 func (o *databaseOptions) options() (options []store.Option) {
 	given := o.flags.Changed
-	quotas := map[string]int{l2gw.QuotaGateways: o.gateways, l2gw.QuotaConnections: o.connections}
-	for resource, option := range map[string]string{l2gw.QuotaGateways: "quota-l2-gateway", l2gw.QuotaConnections: "quota-l2-gateway-connection"} {
-		if !given(option) {
-			quotas[resource] = o.quota
-		}
-	}
-	options = append(options, store.WithQuotaDefaults(quotas))
+	options = append(options, o.quotas.defaults())
 	if given("database-max-pool-size") || given("database-max-overflow") {
 		options = append(options, store.WithPool(o.poolSize, o.overflow))
 	}

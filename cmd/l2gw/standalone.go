@@ -14,12 +14,14 @@ import (
 	"l2gw/internal/agent"
 	"l2gw/internal/emulator"
 	"l2gw/internal/fabric"
+	"l2gw/internal/store"
 )
 
 // standalone is server and agent in one process, with SQLite, an inventory from
 // a file and, unless switches are named, an emulated one.
 type standalone struct {
 	server   serverOptions
+	quotas   quotaOptions
 	data     string
 	switches switches
 	emulated string
@@ -44,6 +46,7 @@ func newStandalone() *cobra.Command {
 	s.server.policy.addFlags(f)
 	f.StringVar(&s.data, "data", "l2gw-data", "folder for the database; made if it is missing")
 	f.StringVar(&s.server.database, "database", "", "URL of the database: sqlite:////PATH, postgresql://… or mysql+pymysql://… (default SQLite in DATA)")
+	s.quotas.addFlags(f)
 	f.StringVar(&s.server.inventory, "inventory", "", "YAML file with networks, hosts and ports (default DATA/inventory.yaml)")
 	s.switches.addFlags(f)
 	s.server.door.addFlags(f)
@@ -67,6 +70,7 @@ func (s *standalone) run(ctx context.Context) error {
 	}
 	defer state.close()
 	s.server.command, s.server.name, s.server.alone = "standalone", hostName("standalone"), true
+	s.server.store = []store.Option{s.quotas.defaults()}
 	if s.server.database == "" {
 		s.server.database = "sqlite:///" + state.file("l2gw.db")
 	}

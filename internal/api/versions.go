@@ -19,6 +19,7 @@ var extensions = []extension{
 	{"L2 Gateway", "l2-gateway", "Connects Neutron networks with external networks at layer 2.", "2015-01-01T00:00:00-00:00"},
 	{"L2 Gateway connection", "l2-gateway-connection", "Connects Neutron networks with external networks at layer 2.", "2014-01-01T00:00:00-00:00"},
 	{"L2 Gateway status", "l2-gateway-status", "Tells how far gateways and connections have become true, and what each switch holds.", "2026-11-01T00:00:00-00:00"},
+	{"L2 Gateway idempotency key", "l2-gateway-idempotency-key", "A request for gateways or connections that comes again with its Idempotency-Key is carried out once.", "2026-11-01T00:00:00-00:00"},
 	{"agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"},
 	{"Empty String Filtering Extension", "empty-string-filtering", "Allow filtering by attributes with empty string value", "2018-05-01T10:00:00-00:00"},
 	{"Neutron external network", "external-net", "Adds external network attribute to network resource.", "2013-01-14T10:00:00-00:00"},

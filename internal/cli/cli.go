@@ -45,6 +45,8 @@ type app struct {
 	// Set by check.
 	client  *http.Client
 	session *session // nil: nobody logs in
+
+	persistence persistence
 }
 
 func newApp(env Environment) *app {

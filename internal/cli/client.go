@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -148,13 +149,34 @@ type (
 )
 
 // call sends a request to the API and reads the answer into out (nil: there is none).
+// See [persistence] for when it is sent again.
 func (a *app) call(ctx context.Context, method, path string, in, out any) error {
 	if err := a.enter(ctx); err != nil {
 		return err
 	}
-	err := a.ask(ctx, method, a.base()+path, in, out)
-	if statusOf(err) == http.StatusUnauthorized && a.again(ctx) {
-		err = a.ask(ctx, method, a.base()+path, in, out)
+	key, err := a.key(ctx, method)
+	if err != nil {
+		return err
+	}
+	safe, unsure := method == http.MethodGet || key != "", false
+	for {
+		err = a.askAsUser(ctx, method, path, key, in, out)
+		o, silent := errors.AsType[*outage](err)
+		unsure = unsure || silent && o.sent && method != http.MethodGet
+		if !a.again(ctx, err, safe) {
+			if silent {
+				o.unsure = unsure
+			}
+			return err
+		}
+	}
+}
+
+// askAsUser sends a request to the API with a token, if there is a login.
+func (a *app) askAsUser(ctx context.Context, method, path, key string, in, out any) error {
+	err := a.ask(ctx, method, a.base()+path, key, in, out)
+	if statusOf(err) == http.StatusUnauthorized && a.enterAnew(ctx) {
+		err = a.ask(ctx, method, a.base()+path, key, in, out)
 	}
 	if statusOf(err) == http.StatusUnauthorized && a.session == nil {
 		err = fmt.Errorf("%w\nNobody is logged in: name a cloud of clouds.yaml (--os-cloud), or see '--help' for other ways.", err) //nolint:staticcheck,revive // two sentences
@@ -162,8 +184,8 @@ func (a *app) call(ctx context.Context, method, path string, in, out any) error 
 	return err
 }
 
-// ask sends a request to a URL.
-func (a *app) ask(ctx context.Context, method, url string, in, out any) error {
+// ask sends a request to a URL, with an Idempotency-Key if key is one.
+func (a *app) ask(ctx context.Context, method, url, key string, in, out any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %s", a.timeout))
 	defer cancel()
 	var body io.Reader
@@ -185,6 +207,9 @@ func (a *app) ask(ctx context.Context, method, url string, in, out any) error {
 	}
 	if a.session != nil {
 		r.Header.Set("X-Auth-Token", a.session.token)
+	}
+	if key != "" {
+		r.Header.Set(idempotencyKey, key)
 	}
 	answer, err := a.client.Do(r)
 	if err != nil {
@@ -221,20 +246,24 @@ func (a *app) where() string {
 }
 
 func (a *app) unreachable(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	} else if e, ok := errors.AsType[*url.Error](err); ok {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the method and the URL again
 	}
-	return fmt.Errorf("the API at %s cannot be reached: %w", a.where(), advised(err))
+	o := newOutage(a.where(), advised(err))
+	if cause := context.Cause(ctx); cause != nil {
+		o.cause, o.lasting = cause, true // we waited long enough, or the user did
+	}
+	return o
 }
 
 // readError understands Neutron's form of an error, and does with any other.
 func readError(answer *http.Response, data []byte) error {
 	e := &apiError{status: answer.StatusCode, requestID: answer.Header.Get("X-Openstack-Request-Id")}
+	if seconds, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 31); err == nil {
+		e.retryAfter = time.Duration(seconds) * time.Second
+	}
 	var body struct {
 		NeutronError struct {
-			Type    string `json:"type"`
 			Message string `json:"message"`
 		} `json:"NeutronError"`
 		Error struct {
@@ -242,7 +271,7 @@ func readError(answer *http.Response, data []byte) error {
 		} `json:"error"` // of a request without a valid token
 	}
 	if json.Unmarshal(data, &body) == nil {
-		e.typ, e.message = body.NeutronError.Type, cmp.Or(body.NeutronError.Message, body.Error.Message)
+		e.message = cmp.Or(body.NeutronError.Message, body.Error.Message)
 	}
 	to, failed := answer.Location()
 	asked := answer.Request.Method + " " + answer.Request.URL.Redacted()

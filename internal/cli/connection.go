@@ -105,7 +105,7 @@ func (a *app) connectionCreate(use string) *cobra.Command {
 	w.flags(c, "every switch has confirmed the connection")
 	c.Flags().StringVar(&vlan, "default-segmentation-id", "", "the VLAN for those interfaces of the gateway that have none; 0 is untagged")
 	owner.flags(c, "the project that owns it")
-	return c
+	return a.persistent(c)
 }
 
 // awaitConnection waits until a connection is ACTIVE and returns it as it is then.
@@ -203,7 +203,7 @@ func (a *app) connectionDelete(use string) *cobra.Command {
 		},
 	}
 	w.flags(c, "no switch has the connection's VLANs any more")
-	return c
+	return a.persistent(c)
 }
 
 // awaitGone waits until no switch holds a deleted connection's bindings. A

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Exit codes.
@@ -28,10 +29,10 @@ func usage(format string, args ...any) error {
 
 // apiError is what the API said instead of doing something.
 type apiError struct {
-	status    int
-	typ       string
-	message   string
-	requestID string
+	status     int
+	message    string
+	requestID  string
+	retryAfter time.Duration // 0: not said
 }
 
 func (e *apiError) Error() string {

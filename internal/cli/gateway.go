@@ -164,7 +164,7 @@ func (a *app) gatewayCreate(use string) *cobra.Command {
 	c.Flags().Var(&devices, "device", deviceUsage)
 	c.Flags().StringVar(&description, "description", "", "what it is for")
 	owner.flags(c, "the project that owns it")
-	return c
+	return a.persistent(c)
 }
 
 func (a *app) gatewayList(use string) *cobra.Command {
@@ -260,11 +260,11 @@ func (a *app) gatewayUpdate(use string) *cobra.Command {
 	c.Flags().StringVar(&description, "description", "", "what it is for")
 	c.Flags().Var(&devices, "device", deviceUsage+"; it replaces the ports of this device, the others stay")
 	c.Flags().StringArrayVar(&remove, "remove-device", nil, "the name of a device to take away; can be repeated")
-	return c
+	return a.persistent(c)
 }
 
 func (a *app) gatewayDelete(use string) *cobra.Command {
-	return &cobra.Command{
+	return a.persistent(&cobra.Command{
 		Use: use, Short: "Delete gateways", Args: arguments(1, -1),
 		ValidArgsFunction: a.complete(a.gatewayNames),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -280,7 +280,7 @@ func (a *app) gatewayDelete(use string) *cobra.Command {
 				return err
 			})
 		},
-	}
+	})
 }
 
 // deleteEach goes on after a failure and counts them in the end.

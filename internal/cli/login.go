@@ -303,8 +303,8 @@ func (s *session) find(kind string) (string, error) {
 	return "", fmt.Errorf("the catalog has no %s: there are %s", where, strings.Join(seen, ", "))
 }
 
-// again logs in anew after the API refused the token, if that is possible.
-func (a *app) again(ctx context.Context) bool {
+// enterAnew logs in again after the API refused the token, if that is possible.
+func (a *app) enterAnew(ctx context.Context) bool {
 	s := a.session
 	if s == nil || s.fixed || s.auth.TokenID != "" {
 		return false
@@ -329,7 +329,7 @@ func (s *session) project(ctx context.Context, a *app, name, domain string) (str
 	var one struct {
 		Project struct{ ID string }
 	}
-	err := a.ask(ctx, http.MethodGet, keystone+"/projects/"+url.PathEscape(name), nil, &one)
+	err := a.ask(ctx, http.MethodGet, keystone+"/projects/"+url.PathEscape(name), "", nil, &one)
 	if err == nil {
 		return one.Project.ID, nil
 	}
@@ -339,7 +339,7 @@ func (s *session) project(ctx context.Context, a *app, name, domain string) (str
 	query := url.Values{"name": {name}}
 	if domain != "" {
 		var all struct{ Domains []struct{ ID string } }
-		if err := a.ask(ctx, http.MethodGet, keystone+"/domains?"+url.Values{"name": {domain}}.Encode(), nil, &all); err == nil && len(all.Domains) == 1 {
+		if err := a.ask(ctx, http.MethodGet, keystone+"/domains?"+url.Values{"name": {domain}}.Encode(), "", nil, &all); err == nil && len(all.Domains) == 1 {
 			domain = all.Domains[0].ID
 		}
 		query.Set("domain_id", domain)
@@ -347,7 +347,7 @@ func (s *session) project(ctx context.Context, a *app, name, domain string) (str
 	var all struct {
 		Projects []struct{ ID string }
 	}
-	err = a.ask(ctx, http.MethodGet, keystone+"/projects?"+query.Encode(), nil, &all)
+	err = a.ask(ctx, http.MethodGet, keystone+"/projects?"+query.Encode(), "", nil, &all)
 	switch {
 	case statusOf(err) == http.StatusForbidden:
 		return name, nil

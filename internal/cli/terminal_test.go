@@ -160,6 +160,10 @@ func slow(t *testing.T) string {
 	t.Helper()
 	var looks atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v2.0/extensions/") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		status, reason := "BUILD", "the controller has not seen it yet"
 		switch n := looks.Add(1); {
 		case n > 5:

@@ -19,17 +19,21 @@ func (w *waiting) flags(c *cobra.Command, what string) {
 	c.Flags().DurationVar(&w.limit, "wait-timeout", time.Minute, "how long to wait")
 }
 
-// until asks look again and again until it is done or time is up. look says what
-// it sees, which is told on standard error.
+// until asks look again and again until it is done or time is up, also while the API is
+// away. look says what it sees, which is told on standard error.
 func (a *app) until(ctx context.Context, w waiting, look func(context.Context) (done bool, seen string, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, w.limit)
 	defer cancel()
 	p := a.progress()
 	defer p.end()
+	defer func(limit time.Duration) { a.persistence.limit = limit }(a.persistence.limit)
+	a.persistence.limit = 0 // it is all the same whether look fails or sees nothing new
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		done, seen, err := look(ctx)
 		switch {
 		case ctx.Err() != nil: // told below
+		case temporary(err):
+			p.tell(err.Error())
 		case err != nil:
 			return err
 		default:

@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+)
+
+// repeatExtension is the alias of servers that carry out a request once that comes
+// several times with one Idempotency-Key.
+const repeatExtension = "l2-gateway-idempotency-key"
+
+// idempotencyKey is the header. It is sent to nobody who does not know it: also
+// net/http takes it for leave to send a request again.
+const idempotencyKey = "Idempotency-Key"
+
+// persistence is how a command goes on when the API goes away under it: the connection
+// breaks, nobody listens any more, or the answer is 502, 503 or 504. It ends when the
+// API was away for limit in all. Until the API has answered once, nothing is sent
+// again: it is more likely that the command goes to the wrong place.
+//
+// What only reads is sent again, and so is what certainly did not arrive. What changes
+// something and may have been carried out is sent again only to a server that knows by
+// its key whether it was.
+type persistence struct {
+	limit time.Duration // 0: the command gives up at once
+	heard bool          // the API has answered
+	away  time.Time     // since when it does not; zero: it is there
+	spent time.Duration // how long it was away before
+	pause time.Duration // before the last attempt; 0: there was none since it is away
+	keyed *bool         // whether the API knows keys; nil: not known yet
+	told  *progress     // of this absence; nil: nothing was told
+}
+
+// The pauses between attempts, where the API does not say how long to wait.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// persistent lets a command that changes gateways or connections go on when the API
+// goes away.
+func (a *app) persistent(c *cobra.Command) *cobra.Command {
+	limit := c.Flags().Duration("retry", 30*time.Second, "how long to try again when the API goes away meanwhile; 0: not at all")
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *limit < 0 {
+			return usage("--retry %s: it must not be negative; 0 is not to try again", *limit)
+		}
+		a.persistence.limit = *limit
+		return run(c, args)
+	}
+	return c
+}
+
+// key makes up the key of a request, "" if it needs none or nobody would know it.
+func (a *app) key(ctx context.Context, method string) (string, error) {
+	if method == http.MethodGet || a.persistence.limit == 0 {
+		return "", nil
+	}
+	if a.persistence.keyed == nil {
+		err := a.call(ctx, http.MethodGet, "/extensions/"+repeatExtension, nil, nil)
+		if _, answered := errors.AsType[*apiError](err); err != nil && !answered {
+			return "", err
+		}
+		known := err == nil
+		a.persistence.keyed = &known
+	}
+	if !*a.persistence.keyed {
+		return "", nil
+	}
+	return uuid.NewString(), nil
+}
+
+// again waits if it makes sense to send a request again that ended with err, and says
+// whether it does. safe is whether that does no harm if it was carried out.
+func (a *app) again(ctx context.Context, err error, safe bool) bool {
+	p := &a.persistence
+	o, silent := errors.AsType[*outage](err)
+	again := temporary(err) && safe
+	if silent {
+		again = temporary(err) && p.heard && (safe || !o.sent)
+	} else {
+		p.heard = true
+	}
+	if !again {
+		if !silent {
+			p.back()
+		}
+		p.end()
+		return false
+	}
+	if p.away.IsZero() {
+		p.away = time.Now()
+	}
+	p.pause = max(firstPause, min(2*p.pause, longestPause))
+	pause := max(p.pause, retryAfter(err))
+	if p.limit == 0 || p.spent+time.Since(p.away)+pause > p.limit || ctx.Err() != nil {
+		p.end()
+		return false
+	}
+	a.tellAway(err, pause)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
+// temporary says whether an error may pass by itself.
+func temporary(err error) bool {
+	if o, ok := errors.AsType[*outage](err); ok {
+		return !o.lasting
+	}
+	switch statusOf(err) {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// retryAfter is how long the API says to wait, 0 if it does not say.
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e.retryAfter
+	}
+	return 0
+}
+
+// back is when the API has answered.
+func (p *persistence) back() {
+	if !p.away.IsZero() {
+		p.spent += time.Since(p.away)
+	}
+	p.away, p.pause = time.Time{}, 0
+}
+
+// end ends what is told on a terminal.
+func (p *persistence) end() {
+	if p.told != nil {
+		p.told.end()
+		p.told = nil
+	}
+}
+
+// tellAway tells who watches that it is tried again.
+func (a *app) tellAway(err error, pause time.Duration) {
+	if a.debug {
+		_, _ = fmt.Fprintf(a.env.Err, "RETRY: in %s, since %v\n", pause, err)
+	} else if a.tty != nil {
+		if a.persistence.told == nil {
+			a.persistence.told = a.progress()
+		}
+		a.persistence.told.tell(fmt.Sprintf("%v; trying again for up to %s", err, a.persistence.limit))
+	}
+}
+
+// outage is an API that did not answer a request.
+type outage struct {
+	where   string
+	cause   error
+	sent    bool // the request may have arrived
+	lasting bool // there is no point in trying again
+	unsure  bool // nobody knows whether what was to be changed was
+}
+
+func (o *outage) Error() string {
+	text := "the API at " + o.where + " cannot be reached: " + o.cause.Error()
+	if o.unsure {
+		text += "; whether it did what it was told is not known"
+	}
+	return text
+}
+
+func (o *outage) Unwrap() error { return o.cause }
+
+// newOutage judges the error of a request.
+func newOutage(where string, cause error) *outage {
+	o := &outage{where: where, cause: cause, sent: true}
+	if e, ok := errors.AsType[*net.OpError](cause); ok && e.Op == "dial" {
+		o.sent = false
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](cause); ok {
+		o.sent, o.lasting = false, true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](cause); ok {
+		o.sent, o.lasting = false, true
+	}
+	return o
+}

@@ -1,0 +1,214 @@
+package cli_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"l2gw/internal/cli"
+)
+
+// weak is an API that fails as it is told, and counts.
+type weak struct {
+	*httptest.Server
+	mu     sync.Mutex
+	keyed  bool     // it knows keys
+	fails  []string // of the next requests that change something: break, STATUS or STATUS/SECONDS
+	reads  []string // of the next requests that read gateways
+	writes []string // the keys of requests that changed something
+}
+
+func newWeak(t *testing.T, keyed bool) *weak {
+	t.Helper()
+	api := &weak{keyed: keyed}
+	api.Server = httptest.NewServer(api)
+	t.Cleanup(api.Close)
+	return api
+}
+
+func (api *weak) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	if strings.HasPrefix(r.URL.Path, "/v2.0/extensions/") {
+		if !api.keyed {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		return
+	}
+	fails := &api.reads
+	if r.Method != http.MethodGet {
+		api.writes = append(api.writes, r.Header.Get("Idempotency-Key"))
+		fails = &api.fails
+	}
+	if len(*fails) > 0 {
+		how := (*fails)[0]
+		*fails = (*fails)[1:]
+		if how == "break" {
+			panic(http.ErrAbortHandler)
+		}
+		status, seconds, ok := strings.Cut(how, "/")
+		if ok {
+			w.Header().Set("Retry-After", seconds)
+		}
+		var code int
+		_, _ = fmt.Sscan(status, &code)
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, `{"NeutronError": {"type": "T", "message": "not now", "detail": ""}}`)
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		w.WriteHeader(http.StatusCreated)
+		fallthrough
+	case http.MethodPut:
+		_, _ = io.WriteString(w, `{"l2_gateway": {"id": "1"}, "l2_gateway_connection": {"id": "2"}}`)
+	case http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		_, _ = io.WriteString(w, `{"l2_gateways": [{"id": "1"}], "l2_gateway_connections": [{"id": "2"}], "networks": [{"id": "3"}]}`)
+	}
+}
+
+var changes = []string{
+	"create x --device name=ps1,interface_names=eth1", "update 1 --name y", "delete 1", "connection create 1 3", "connection delete 2",
+}
+
+func TestAChangeWhoseAnswerIsLostIsSentAgainWithItsKey(t *testing.T) {
+	t.Parallel()
+	for _, fails := range [][]string{{"break"}, {"break", "503/0", "break"}, {"502"}, {"503/1"}, {"504", "503"}} {
+		for i, command := range changes {
+			if i > 0 && fails[0] == "503/1" {
+				continue // a second is long
+			}
+			api := newWeak(t, true)
+			api.fails = fails
+			code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, strings.Fields(command)...)
+			if code != 0 || strings.Contains(errs, "again") {
+				t.Errorf("%s, %q: %d %q", command, fails, code, errs)
+			}
+			if len(api.writes) != len(fails)+1 || len(api.writes[0]) != 36 {
+				t.Errorf("%s, %q: the requests had the keys %q", command, fails, api.writes)
+			}
+			for _, key := range api.writes {
+				if key != api.writes[0] {
+					t.Errorf("%s, %q: the requests had the keys %q", command, fails, api.writes)
+				}
+			}
+		}
+	}
+}
+
+// The predecessor ignores keys, and net/http would send what has one again by itself.
+func TestAServerThatKnowsNoKeysIsSentAChangeOnce(t *testing.T) {
+	for _, command := range changes {
+		api := newWeak(t, false)
+		api.fails = []string{"break"}
+		code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, strings.Fields(command)...)
+		if code != 1 || len(api.writes) != 1 || api.writes[0] != "" || !strings.Contains(errs, "cannot be reached: EOF; whether it did what it was told is not known\n") {
+			t.Errorf("%s: %d %q, requests with the keys %q", command, code, errs, api.writes)
+		}
+		api.fails = []string{"503/1"}
+		code, _, errs = run(t, map[string]string{"OS_ENDPOINT": api.URL}, strings.Fields(command)...)
+		if code != 1 || len(api.writes) != 2 || !strings.Contains(errs, "not now") {
+			t.Errorf("%s: %d %q, requests with the keys %q", command, code, errs, api.writes)
+		}
+	}
+}
+
+func TestWhatAChangeReadsBeforeIsReadAgain(t *testing.T) {
+	api := newWeak(t, false)
+	api.reads = []string{"break", "503/0"}
+	// The first request of all may go to the wrong place.
+	if code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "delete", "1"); code != 1 || !strings.Contains(errs, "cannot be reached: EOF") || len(api.writes) != 0 {
+		t.Errorf("%d %q", code, errs)
+	}
+	if code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "delete", "1"); code != 0 || len(api.writes) != 1 {
+		t.Errorf("%d %q", code, errs)
+	}
+	// Who only looks is told at once how it is.
+	api.reads = []string{"503/0"}
+	if code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "list"); code != 1 || errs != "not now\n" {
+		t.Errorf("%d %q", code, errs)
+	}
+}
+
+func TestAChangeIsGivenUpInTime(t *testing.T) {
+	api := newWeak(t, true)
+	for _, c := range []struct {
+		retry string
+		fails []string
+		sent  int
+		says  string
+	}{
+		{"0", []string{"break"}, 1, "cannot be reached: EOF; whether it did what it was told is not known\n"},
+		{"0", []string{"503/1"}, 1, "not now\n"},
+		{"10s", []string{"503/11"}, 1, "not now\n"}, // at once
+		{"1s", []string{"break", "503/2"}, 2, "not now\n"},
+		{"10s", []string{"409"}, 1, "not now\n"},
+		{"10s", []string{"500"}, 1, "not now\n"},
+	} {
+		api.fails, api.writes = c.fails, nil
+		code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "create", "x", "--device", "name=ps1,interface_names=eth1", "--retry", c.retry)
+		if code != 1 || len(api.writes) != c.sent || !strings.HasSuffix(errs, c.says) {
+			t.Errorf("%+v: %d %q after %d requests", c, code, errs, len(api.writes))
+		}
+	}
+	if code, _, errs := run(t, nil, "create", "x", "--retry", "-1s"); code != 2 || errs != "--retry -1s: it must not be negative; 0 is not to try again\n" {
+		t.Errorf("%d %q", code, errs)
+	}
+}
+
+// All of a command together wait for the API no longer than they are told.
+func TestDeletingSeveralDoesNotWaitForEach(t *testing.T) {
+	api := newWeak(t, true)
+	api.fails = []string{"break", "break", "break", "break", "break", "break", "break", "break", "break", "break", "break", "break"}
+	code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "delete", "a", "b", "c", "--retry", "150ms")
+	if code != 1 || strings.Count(errs, "Failed to delete L2 Gateway") != 3 || len(api.writes) > 8 {
+		t.Errorf("%d %q after %d requests", code, errs, len(api.writes))
+	}
+}
+
+func TestDebugTellsOfEachFurtherAttempt(t *testing.T) {
+	api := newWeak(t, true)
+	api.fails = []string{"502", "503"}
+	code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "create", "x", "--debug", "--device", "name=ps1,interface_names=eth1")
+	if code != 0 || strings.Count(errs, "\nRETRY: in ") != 2 || !strings.Contains(errs, "\nRETRY: in 100ms, since not now\n") {
+		t.Errorf("%d %q", code, errs)
+	}
+}
+
+// An address at which nobody listens is told at once, also by commands that would wait
+// for an API that they have heard of.
+func TestAnAPIThatNeverAnsweredIsNotWaitedFor(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + listener.Addr().String()
+	_ = listener.Close()
+	for _, command := range changes {
+		code, _, errs := run(t, map[string]string{"OS_ENDPOINT": nobody}, append(strings.Fields(command), "--retry", "1h")...)
+		if code != 1 || !strings.Contains(errs, "the API at "+nobody+" cannot be reached: ") || !strings.Contains(errs, "connection refused\n") {
+			t.Errorf("%s: %d %q", command, code, errs)
+		}
+	}
+}
+
+func TestATerminalShowsThatTheAPIIsAway(t *testing.T) {
+	api := newWeak(t, true)
+	api.fails = []string{"502", "503"}
+	s := newScreen(t, 80)
+	args := []string{"create", "x", "--device", "name=ps1,interface_names=eth1", "-f", "value", "-c", "ID"}
+	if code := cli.Run(t.Context(), cli.NewCommand(s.env(map[string]string{"OS_ENDPOINT": api.URL})), args); code != 0 {
+		t.Fatalf("%d %q", code, s.text())
+	}
+	s.await(t, "\n1\n")
+	if line := "\r\x1b[K0s  not now; trying again for up to 30s"; s.text() != line+line+"\n1\n" {
+		t.Errorf("%q", s.text())
+	}
+}
