@@ -220,12 +220,13 @@ func (c *Client) Run(ctx context.Context) error {
 	if c.running.Swap(true) {
 		return errors.New("ovsdb: Client.Run was called before")
 	}
+	var away outage
 	for failures := 1; ; failures++ {
 		c.setState(func(s *State) { s.Phase, s.Since, s.Retry = Connecting, time.Now(), time.Time{} })
 		session := c.State().Session
 		err := c.connectOnce(ctx)
 		if c.State().Session != session {
-			failures = 1
+			failures, away = 1, outage{}
 		}
 		retry := time.Now().Add(c.opts.Backoff.Delay(failures))
 		if ctx.Err() != nil {
@@ -237,7 +238,12 @@ func (c *Client) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		c.log.Warn("no session with the database", "database", c.opts.Database, "reason", err, "retry", time.Until(retry).Round(time.Millisecond))
+		level := slog.LevelDebug
+		if away.failed(err, time.Now()) {
+			level = slog.LevelWarn
+		}
+		c.log.Log(ctx, level, "no session with the database", "database", c.opts.Database, "reason", err, "attempts", away.attempts,
+			"retry", time.Until(retry).Round(time.Millisecond))
 		wait := time.NewTimer(time.Until(retry))
 		select {
 		case <-wait.C:
