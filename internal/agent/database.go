@@ -257,6 +257,9 @@ func (d *database) take(m fabric.ToAgent) {
 		d.heardIn = m.speech
 		d.cut()
 		return
+	case fabric.Recorded:
+		d.recorded(m.Telling)
+		return
 	case fabric.SnapshotBegin:
 		d.staged, d.owned = true, nil
 	case fabric.Bindings:
@@ -359,74 +362,6 @@ func (d *database) noteRevision(m fabric.ToAgent, e fabric.Effect, was l2gw.Owne
 			d.dirty.all = true
 		}
 	}
-}
-
-// orphan adds what was ours to what the controller may not know as ours.
-func (d *database) orphan(was l2gw.Ownership) {
-	o := l2gw.Ownership{Networks: maps.Clone(d.orphans.Networks), Bindings: maps.Clone(d.orphans.Bindings)}
-	if o.Networks == nil {
-		o.Networks = map[string]l2gw.VNI{}
-	}
-	if o.Bindings == nil {
-		o.Bindings = map[l2gw.BindingKey]string{}
-	}
-	maps.Copy(o.Networks, was.Networks)
-	maps.Copy(o.Bindings, was.Bindings)
-	d.orphans = o
-}
-
-// noteUnconfirmed has the controller told what is about to be written by an
-// account that no controller has confirmed: another agent may have removed it
-// meanwhile, and may be let write again before this one is told anything more. Then
-// nobody would know these rows as ours. Of what it does know, it makes nothing.
-func (d *database) noteUnconfirmed() {
-	if !d.holds.awaitsWord() {
-		return
-	}
-	d.orphan(d.replica.Owned)
-	if told := d.orphanedAs; maps.Equal(d.orphans.Networks, told.Networks) && maps.Equal(d.orphans.Bindings, told.Bindings) {
-		return
-	}
-	d.orphanedAs = d.orphans
-	d.orphaned++
-	d.publishOrphans()
-}
-
-// noteOrphans takes in what the controller knows as ours by now: the rest is told to it.
-func (d *database) noteOrphans() {
-	now := d.replica.Owned
-	next := l2gw.Ownership{Networks: map[string]l2gw.VNI{}, Bindings: map[l2gw.BindingKey]string{}}
-	for id, vni := range d.orphans.Networks {
-		if _, known := now.Networks[id]; !known {
-			next.Networks[id] = vni
-		}
-	}
-	for k, id := range d.orphans.Bindings {
-		if _, known := now.Bindings[k]; !known {
-			next.Bindings[k] = id
-		}
-	}
-	told := d.orphanedAs
-	d.orphans = next
-	if maps.Equal(next.Networks, told.Networks) && maps.Equal(next.Bindings, told.Bindings) {
-		return
-	}
-	d.orphanedAs = next
-	d.orphaned++
-	d.publishOrphans()
-	if n := len(next.Networks) + len(next.Bindings); n > 0 {
-		d.log.Warn("the controller does not know rows that may be ours: its database was restored from a backup, or they were removed while this agent was away",
-			"database", d.name, "networks", len(next.Networks), "bindings", len(next.Bindings))
-	}
-}
-
-func (d *database) publishOrphans() {
-	if len(d.orphans.Networks)+len(d.orphans.Bindings) == 0 {
-		d.reports.orphaned(nil)
-		return
-	}
-	o := d.orphans
-	d.reports.orphaned(&o)
 }
 
 // publishHolding says what is held of the replica, for the next Hello.

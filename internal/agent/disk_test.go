@@ -117,6 +117,54 @@ func TestWhatAnAgentBroughtBackIsToldAlsoIfAnotherOneIsLetWrite(t *testing.T) {
 	}
 }
 
+// It goes on telling them on each new stream, also after a restart, until the
+// controller says that they are recorded; what it told before that counts no more.
+func TestWhatAnAgentBroughtBackIsToldUntilItIsRecorded(t *testing.T) {
+	l, o := remembering(t)
+	l.grant(1, 1)
+	say(l.server, l, 5, 7)
+	l.waitRows(5)
+	wait(l.server, "the confirmation", active)
+	l.stop()
+	l.away.Store(true)
+	l.db.Wipe()
+	fillSwitch(l.db)
+	l.agent, l.stop = run(t, o)
+	l.waitRows(5)
+
+	any := func(fabric.Orphans) bool { return true }
+	l.away.Store(false)
+	l.server.agent()
+	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 2}})
+	told := wait(l.server, "what may be unknown to the server", any)
+	if told.Telling == 0 {
+		t.Error("it is told under no number, so that nobody can answer")
+	}
+	l.tell(fabric.Recorded{Database: "tor", Telling: told.Telling + 1}) // of something else
+	l.stop()
+	l.agent, l.stop = run(t, o)
+	l.server.agent()
+	again := wait(l.server, "the same after a restart", any)
+	if diff := cmp.Diff(told.Owned, again.Owned); diff != "" {
+		t.Errorf("it is told otherwise (-before +after):\n%s", diff)
+	}
+
+	l.tell(fabric.Recorded{Database: "tor", Telling: again.Telling})
+	l.tell(fabric.Do{ID: 1, Database: "tor", Command: fabric.CommandValidate}) // is answered after it
+	wait(l.server, "the answer", func(m fabric.Done) bool { return m.ID == 1 })
+	l.stop()
+	l.agent, l.stop = run(t, o)
+	l.server.agent()
+	l.tell(fabric.Do{ID: 2, Database: "tor", Command: fabric.CommandValidate})
+	wait(l.server, "the answer", func(m fabric.ToServer) bool {
+		if o, ok := m.(fabric.Orphans); ok {
+			t.Errorf("it is told again: %+v", o)
+		}
+		d, ok := m.(fabric.Done)
+		return ok && d.ID == 2
+	})
+}
+
 // Without a grant to stand on, an agent that comes back does not write: another may.
 func TestARestartedAgentWhoseGrantWasTakenBackDoesNotWrite(t *testing.T) {
 	l, o := remembering(t)

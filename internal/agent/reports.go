@@ -29,8 +29,8 @@ type reports struct {
 	bindings map[l2gw.BindingKey]fabric.BindingResult
 	networks map[string]fabric.NetworkResult
 	gone     gone
-	orphans  *l2gw.Ownership
-	version  l2gw.Version // of the last word on the bindings, as of the last look
+	orphans  *fabric.Orphans // nil: none
+	version  l2gw.Version    // of the last word on the bindings, as of the last look
 }
 
 // gone is what was ours and is confirmed not to be there, with the version of
@@ -255,7 +255,7 @@ func (r *reports) owned(o l2gw.Ownership) {
 }
 
 // orphaned publishes what we wrote and the controller does not know as ours.
-func (r *reports) orphaned(o *l2gw.Ownership) {
+func (r *reports) orphaned(o *fabric.Orphans) {
 	r.news(func(owe func(func(*uplink))) {
 		r.orphans = o
 		owe(func(u *uplink) { u.orphans = true })
@@ -272,7 +272,7 @@ func (r *reports) collect(s *session, messages []fabric.ToServer) []fabric.ToSer
 	}
 	// What is to be recorded as ours first: what is said of it then makes sense.
 	if u.orphans && r.orphans != nil {
-		messages = append(messages, fabric.Orphans{Database: r.database, Owned: *r.orphans})
+		messages = append(messages, *r.orphans)
 	}
 	u.orphans = false
 	if u.state && r.state != nil {

@@ -248,6 +248,7 @@ func (d *database) recall(m memory) {
 		d.orphans.Bindings[l2gw.BindingKey{Device: b.Device, Interface: b.Interface, VLAN: b.VLAN}] = b.Network
 	}
 	d.orphanedAs = d.orphans
+	d.orphaned++
 	d.publishOrphans()
 	if len(m.replica) == 0 {
 		return

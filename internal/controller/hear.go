@@ -32,7 +32,7 @@ func (c *Controller) hear(ctx context.Context, l *link, m fabric.ToServer) {
 		// Of any agent that has the database: what one wrote while it was alone it
 		// tells also if another one is let write now.
 		if d := c.state.databases[m.Database]; d != nil && l.shares[m.Database] != nil {
-			c.hearOrphans(d, m)
+			c.hearOrphans(l, d, m)
 		}
 	}
 }
@@ -221,41 +221,6 @@ func (s *state) noLonger(d *database, m fabric.Applied) l2gw.Ownership {
 		}
 	}
 	return out
-}
-
-// hearOrphans takes in rows that the agent wrote and that the store does not
-// have as ours: it was restored from a backup. They are recorded, so that they
-// can be removed, and are wanted only where intent says so.
-func (c *Controller) hearOrphans(d *database, m fabric.Orphans) {
-	c.locked(func() {
-		s := &c.state
-		if !s.leading {
-			return
-		}
-		more := noOwnership()
-		for id, vni := range m.Owned.Networks {
-			_, known := d.owned.Networks[id]
-			_, asked := d.asked.Networks[id]
-			if !known && !asked {
-				more.Networks[id] = vni
-			}
-		}
-		for k, id := range m.Owned.Bindings {
-			_, known := d.owned.Bindings[k]
-			_, asked := d.asked.Bindings[k]
-			if !known && !asked {
-				more.Bindings[k] = id
-			}
-		}
-		if isNothing(more) {
-			return
-		}
-		c.log.Warn("rows that were written by us are recorded as ours again: the database seems to have been restored from a backup",
-			"database", d.name, "networks", len(more.Networks), "bindings", len(more.Bindings))
-		maps.Copy(d.asked.Networks, more.Networks)
-		maps.Copy(d.asked.Bindings, more.Bindings)
-		c.writer.own(s.version.Epoch, d.name, more)
-	})
 }
 
 // maxLines is how many bindings that are gone together are logged one by one.

@@ -265,7 +265,14 @@ func (c *Controller) detach(ctx context.Context, l *link) {
 	c.office.mu.Lock()
 	c.office.granter.Detach(l.id, c.opts.Now())
 	c.office.mu.Unlock()
-	c.locked(func() { c.known.detached(l, c.opts.Now()) })
+	c.locked(func() {
+		c.known.detached(l, c.opts.Now())
+		for name := range l.shares {
+			if d := c.state.databases[name]; d != nil {
+				delete(d.tellings, l)
+			}
+		}
+	})
 	c.regrant(ctx, slices.Collect(maps.Keys(l.shares))...)
 }
 

@@ -30,6 +30,7 @@ func (c *Controller) placeLocked(keys map[l2gw.BindingKey]bool) {
 // recorded takes in that the store has recorded more as ours: what waited for
 // that is decided anew, since by now it may belong elsewhere or nowhere.
 func (c *Controller) recorded(epoch uint64, name string, more l2gw.Ownership) {
+	var told []answered
 	c.locked(func() {
 		s := &c.state
 		if !s.leading || epoch != s.version.Epoch {
@@ -54,7 +55,9 @@ func (c *Controller) recorded(epoch uint64, name string, more l2gw.Ownership) {
 		// wanted is to be removed.
 		c.placeLocked(keys)
 		d.tellOwned()
+		told = d.noteRecorded(more)
 	})
+	c.answerTellings(told)
 }
 
 // move is what place changes on one database.
@@ -267,7 +270,7 @@ func (c *Controller) adopt(epoch uint64, owned map[string]l2gw.Ownership, rememb
 	s.recall(remembered)
 	now := c.opts.Now()
 	for name, d := range s.databases {
-		d.owned, d.asked = noOwnership(), noOwnership()
+		d.owned, d.asked, d.tellings = noOwnership(), noOwnership(), nil
 		d.own(owned[name])
 		clear(d.boundSince) // words of earlier epochs confirm nothing: noLonger
 		clear(d.unboundBy)
@@ -300,7 +303,7 @@ func (c *Controller) mirror(epoch uint64) {
 	s := &c.state
 	s.leading = false
 	for _, d := range s.databases {
-		d.asked, d.keeping = noOwnership(), false
+		d.asked, d.tellings, d.keeping = noOwnership(), nil, false
 	}
 	c.placeLocked(s.everyKey())
 }

@@ -224,6 +224,46 @@ func TestRowsThatAStandByAgentWroteAreRecordedAsOurs(t *testing.T) {
 	}
 }
 
+// An agent is answered once all that it told is in the store, and not before. What
+// was told once and is gone since then is not told again, so nobody records it anew.
+func TestAnAgentIsToldOnceThatItsRowsAreRecorded(t *testing.T) {
+	w := newWorld()
+	w.lead(1)
+	answers := func(l *link) (all []fabric.Recorded) {
+		for _, m := range w.c.urgent(l) {
+			if r, ok := m.(fabric.Recorded); ok {
+				all = append(all, r)
+			}
+		}
+		return all
+	}
+	tell := func(l *link, number uint64, networks map[string]l2gw.VNI) {
+		w.c.hearLink(t.Context(), l, fabric.Orphans{Database: "db1", Owned: l2gw.Ownership{Networks: networks}, Telling: number})
+	}
+	standby := &link{agent: "stand-by", shares: map[string]*share{"db1": {}}}
+	older := &link{agent: "older", shares: map[string]*share{"db1": {}}}
+	tell(standby, 1, map[string]l2gw.VNI{"bb": 5002})
+	tell(standby, 2, map[string]l2gw.VNI{"bb": 5002, "cc": 5003})
+	tell(older, 0, map[string]l2gw.VNI{"bb": 5002})
+	if got := answers(standby); len(got) > 0 {
+		t.Errorf("before anything was written it is answered %v", got)
+	}
+	w.write()
+	if diff := cmp.Diff([]fabric.Recorded{{Database: "db1", Telling: 2}}, answers(standby)); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+	if got := answers(older); len(got) > 0 {
+		t.Errorf("an agent of an older version is answered %v", got)
+	}
+	tell(standby, 3, map[string]l2gw.VNI{"cc": 5003})
+	if diff := cmp.Diff([]fabric.Recorded{{Database: "db1", Telling: 3}}, answers(standby)); diff != "" {
+		t.Errorf("answers to what is known (-want +got):\n%s", diff)
+	}
+	if left := w.c.state.databases["db1"].tellings; len(left) > 0 {
+		t.Errorf("%d tellings are remembered for ever", len(left))
+	}
+}
+
 // One id leads from the request that removed a binding to what its switch did.
 func TestARemovalCarriesTheRequestThatAskedForIt(t *testing.T) {
 	w := newWorld()

@@ -72,6 +72,8 @@ type database struct {
 
 	// asked is what the store was asked to record as ours and has not recorded yet.
 	asked l2gw.Ownership
+	// tellings are the Orphans of agents that are not recorded yet as a whole.
+	tellings map[*link]*telling
 	// unboundBy are the API requests that removed bindings which are not confirmed gone.
 	unboundBy map[l2gw.BindingKey]string
 	// highest is the revision of the latest intent that an agent is known to have been

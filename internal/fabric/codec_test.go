@@ -98,7 +98,7 @@ func a[T any]() *rapid.Generator[any] { return rapid.MakeCustom[T](anything).AsA
 var (
 	toAgents = []*rapid.Generator[any]{
 		a[Welcome](), a[Refused](), a[Grant](), a[Revoke](), a[Renewal](), a[SnapshotBegin](), a[SnapshotEnd](), a[SameNetwork](), a[SameBindings](),
-		a[Bindings](), a[Segment](), a[SegmentDelta](), a[SegmentUnknown](), a[SegmentGone](), a[Owned](), a[Do](),
+		a[Bindings](), a[Segment](), a[SegmentDelta](), a[SegmentUnknown](), a[SegmentGone](), a[Owned](), a[Recorded](), a[Do](),
 	}
 	toServers = []*rapid.Generator[any]{
 		a[Hello](), a[Beat](), a[Observed](), a[Orphans](), a[Learned](), a[Applied](), a[Ask](), a[Done](),

@@ -74,6 +74,8 @@ func encodeToAgent(m ToAgent) (*pb.FromServer, error) {
 		return &pb.FromServer{Message: &pb.FromServer_Owned{Owned: &pb.Owned{
 			Database: m.Database, Version: encodeVersion(m.Version), Owned: encodeOwnership(m.Owned), Lost: m.Lost,
 		}}}, nil
+	case Recorded:
+		return &pb.FromServer{Message: &pb.FromServer_Recorded{Recorded: &pb.Recorded{Database: m.Database, Telling: m.Telling}}}, nil
 	case Do:
 		return &pb.FromServer{Message: &pb.FromServer_Do{Do: &pb.Do{
 			Id: m.ID, Database: m.Database, Command: string(m.Command), NetworkId: m.NetworkID, Epoch: m.Epoch, At: encodeTime(m.At),
@@ -159,6 +161,8 @@ func (d *decoder) toAgent(p *pb.FromServer) ToAgent {
 			Database: m.GetDatabase(), Version: decodeVersion(m.GetVersion()),
 			Owned: d.ownership(m.GetOwned()), Lost: m.GetLost(),
 		}
+	case *pb.FromServer_Recorded:
+		return Recorded{Database: p.Recorded.GetDatabase(), Telling: p.Recorded.GetTelling()}
 	case *pb.FromServer_Do:
 		m := p.Do
 		return Do{

@@ -24,7 +24,7 @@ func encodeToServer(m ToServer) (*pb.FromAgent, error) {
 		}}}, nil
 	case Orphans:
 		return &pb.FromAgent{Message: &pb.FromAgent_Orphans{Orphans: &pb.Orphans{
-			Database: m.Database, Owned: encodeOwnership(m.Owned),
+			Database: m.Database, Owned: encodeOwnership(m.Owned), Telling: m.Telling,
 		}}}, nil
 	case Learned:
 		return &pb.FromAgent{Message: &pb.FromAgent_Learned{Learned: encodeLearned(m)}}, nil
@@ -69,7 +69,7 @@ func (d *decoder) toServer(p *pb.FromAgent) ToServer {
 	case *pb.FromAgent_Observed:
 		return Observed{Database: p.Observed.GetDatabase(), State: d.state(p.Observed.GetState())}
 	case *pb.FromAgent_Orphans:
-		return Orphans{Database: p.Orphans.GetDatabase(), Owned: d.ownership(p.Orphans.GetOwned())}
+		return Orphans{Database: p.Orphans.GetDatabase(), Owned: d.ownership(p.Orphans.GetOwned()), Telling: p.Orphans.GetTelling()}
 	case *pb.FromAgent_Learned:
 		return d.learned(p.Learned)
 	case *pb.FromAgent_Applied:

@@ -182,6 +182,13 @@ type Owned struct {
 	Lost []string
 }
 
+// Recorded answers Orphans: all of them are recorded as ours, and the agent need
+// not tell them again.
+type Recorded struct {
+	Database string
+	Telling  uint64 // of the Orphans
+}
+
 // Command is what an operator asks of an agent.
 type Command string
 
@@ -238,6 +245,9 @@ func (m Grant) About() string { return m.Database }
 
 // About implements ToAgent.
 func (m Revoke) About() string { return m.Database }
+
+// About implements ToAgent.
+func (m Recorded) About() string { return m.Database }
 
 // About implements ToAgent.
 func (m SnapshotBegin) About() string { return m.Database }
@@ -309,11 +319,16 @@ type LearnedKey struct {
 }
 
 // Orphans are rows that the agent has written and that the server does not know
-// as ours: its database was restored from a backup. The controller records them
-// as ours, so that they can be removed once an operator releases that.
+// as ours: its database was restored from a backup, or they were removed while
+// the agent could not hear of it. The controller records them as ours, so that
+// they can be removed, and answers with Recorded. Until then the agent tells them
+// on each new stream.
 type Orphans struct {
 	Database string
 	Owned    l2gw.Ownership
+	// Telling is another one whenever Owned is, within one life of the agent; 0
+	// wants no answer.
+	Telling uint64
 }
 
 // Learned is what a database's switches learned. A full one replaces all that was said before.

@@ -55,6 +55,7 @@ type FromServer struct {
 	//	*FromServer_SegmentGone
 	//	*FromServer_Owned
 	//	*FromServer_Do
+	//	*FromServer_Recorded
 	Message       isFromServer_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -259,6 +260,15 @@ func (x *FromServer) GetDo() *Do {
 	return nil
 }
 
+func (x *FromServer) GetRecorded() *Recorded {
+	if x != nil {
+		if x, ok := x.Message.(*FromServer_Recorded); ok {
+			return x.Recorded
+		}
+	}
+	return nil
+}
+
 type isFromServer_Message interface {
 	isFromServer_Message()
 }
@@ -335,6 +345,10 @@ type FromServer_Do struct {
 	Do *Do `protobuf:"bytes,18,opt,name=do,proto3,oneof"`
 }
 
+type FromServer_Recorded struct {
+	Recorded *Recorded `protobuf:"bytes,19,opt,name=recorded,proto3,oneof"`
+}
+
 func (*FromServer_Part) isFromServer_Message() {}
 
 func (*FromServer_Opened) isFromServer_Message() {}
@@ -370,6 +384,8 @@ func (*FromServer_SegmentGone) isFromServer_Message() {}
 func (*FromServer_Owned) isFromServer_Message() {}
 
 func (*FromServer_Do) isFromServer_Message() {}
+
+func (*FromServer_Recorded) isFromServer_Message() {}
 
 type FromAgent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2322,6 +2338,58 @@ func (x *Do) GetAt() int64 {
 	return 0
 }
 
+type Recorded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	Telling       uint64                 `protobuf:"varint,2,opt,name=telling,proto3" json:"telling,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recorded) Reset() {
+	*x = Recorded{}
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recorded) ProtoMessage() {}
+
+func (x *Recorded) ProtoReflect() protoreflect.Message {
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recorded.ProtoReflect.Descriptor instead.
+func (*Recorded) Descriptor() ([]byte, []int) {
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Recorded) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *Recorded) GetTelling() uint64 {
+	if x != nil {
+		return x.Telling
+	}
+	return 0
+}
+
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Protocol      int64                  `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"`
@@ -2336,7 +2404,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[29]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2416,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[29]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2429,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{29}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Hello) GetProtocol() int64 {
@@ -2416,7 +2484,7 @@ type NetworkDigest struct {
 
 func (x *NetworkDigest) Reset() {
 	*x = NetworkDigest{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[30]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2428,7 +2496,7 @@ func (x *NetworkDigest) String() string {
 func (*NetworkDigest) ProtoMessage() {}
 
 func (x *NetworkDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[30]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2441,7 +2509,7 @@ func (x *NetworkDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetworkDigest.ProtoReflect.Descriptor instead.
 func (*NetworkDigest) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{30}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NetworkDigest) GetNetworkId() string {
@@ -2473,7 +2541,7 @@ type Holding struct {
 
 func (x *Holding) Reset() {
 	*x = Holding{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[31]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2485,7 +2553,7 @@ func (x *Holding) String() string {
 func (*Holding) ProtoMessage() {}
 
 func (x *Holding) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[31]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2498,7 +2566,7 @@ func (x *Holding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holding.ProtoReflect.Descriptor instead.
 func (*Holding) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{31}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Holding) GetDatabase() string {
@@ -2560,7 +2628,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[32]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2640,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[32]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2653,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{32}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Beat) GetSequence() uint64 {
@@ -2612,7 +2680,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[33]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2692,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[33]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2705,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{33}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Observed) GetDatabase() string {
@@ -2678,7 +2746,7 @@ type DatabaseState struct {
 
 func (x *DatabaseState) Reset() {
 	*x = DatabaseState{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[34]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2690,7 +2758,7 @@ func (x *DatabaseState) String() string {
 func (*DatabaseState) ProtoMessage() {}
 
 func (x *DatabaseState) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[34]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2703,7 +2771,7 @@ func (x *DatabaseState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DatabaseState.ProtoReflect.Descriptor instead.
 func (*DatabaseState) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{34}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DatabaseState) GetName() string {
@@ -2828,7 +2896,7 @@ type TableRows struct {
 
 func (x *TableRows) Reset() {
 	*x = TableRows{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[35]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +2908,7 @@ func (x *TableRows) String() string {
 func (*TableRows) ProtoMessage() {}
 
 func (x *TableRows) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[35]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2853,7 +2921,7 @@ func (x *TableRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableRows.ProtoReflect.Descriptor instead.
 func (*TableRows) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{35}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TableRows) GetTable() string {
@@ -2884,7 +2952,7 @@ type HeldRemoval struct {
 
 func (x *HeldRemoval) Reset() {
 	*x = HeldRemoval{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[36]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2896,7 +2964,7 @@ func (x *HeldRemoval) String() string {
 func (*HeldRemoval) ProtoMessage() {}
 
 func (x *HeldRemoval) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[36]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2909,7 +2977,7 @@ func (x *HeldRemoval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldRemoval.ProtoReflect.Descriptor instead.
 func (*HeldRemoval) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{36}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *HeldRemoval) GetNetworkId() string {
@@ -2969,7 +3037,7 @@ type DeviceState struct {
 
 func (x *DeviceState) Reset() {
 	*x = DeviceState{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[37]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3049,7 @@ func (x *DeviceState) String() string {
 func (*DeviceState) ProtoMessage() {}
 
 func (x *DeviceState) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[37]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3062,7 @@ func (x *DeviceState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceState.ProtoReflect.Descriptor instead.
 func (*DeviceState) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{37}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DeviceState) GetName() string {
@@ -3058,7 +3126,7 @@ type PortState struct {
 
 func (x *PortState) Reset() {
 	*x = PortState{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[38]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3138,7 @@ func (x *PortState) String() string {
 func (*PortState) ProtoMessage() {}
 
 func (x *PortState) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[38]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3151,7 @@ func (x *PortState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortState.ProtoReflect.Descriptor instead.
 func (*PortState) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{38}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PortState) GetName() string {
@@ -3125,7 +3193,7 @@ type PortBinding struct {
 
 func (x *PortBinding) Reset() {
 	*x = PortBinding{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[39]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3137,7 +3205,7 @@ func (x *PortBinding) String() string {
 func (*PortBinding) ProtoMessage() {}
 
 func (x *PortBinding) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[39]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3150,7 +3218,7 @@ func (x *PortBinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortBinding.ProtoReflect.Descriptor instead.
 func (*PortBinding) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{39}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PortBinding) GetVlan() uint32 {
@@ -3178,13 +3246,14 @@ type Orphans struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
 	Owned         *Ownership             `protobuf:"bytes,2,opt,name=owned,proto3" json:"owned,omitempty"`
+	Telling       uint64                 `protobuf:"varint,3,opt,name=telling,proto3" json:"telling,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Orphans) Reset() {
 	*x = Orphans{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[40]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3196,7 +3265,7 @@ func (x *Orphans) String() string {
 func (*Orphans) ProtoMessage() {}
 
 func (x *Orphans) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[40]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3209,7 +3278,7 @@ func (x *Orphans) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Orphans.ProtoReflect.Descriptor instead.
 func (*Orphans) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{40}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Orphans) GetDatabase() string {
@@ -3226,6 +3295,13 @@ func (x *Orphans) GetOwned() *Ownership {
 	return nil
 }
 
+func (x *Orphans) GetTelling() uint64 {
+	if x != nil {
+		return x.Telling
+	}
+	return 0
+}
+
 type LearnedHosts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NetworkId     string                 `protobuf:"bytes,1,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
@@ -3236,7 +3312,7 @@ type LearnedHosts struct {
 
 func (x *LearnedHosts) Reset() {
 	*x = LearnedHosts{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[41]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3248,7 +3324,7 @@ func (x *LearnedHosts) String() string {
 func (*LearnedHosts) ProtoMessage() {}
 
 func (x *LearnedHosts) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[41]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3261,7 +3337,7 @@ func (x *LearnedHosts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedHosts.ProtoReflect.Descriptor instead.
 func (*LearnedHosts) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{41}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LearnedHosts) GetNetworkId() string {
@@ -3288,7 +3364,7 @@ type LearnedKeys struct {
 
 func (x *LearnedKeys) Reset() {
 	*x = LearnedKeys{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[42]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3300,7 +3376,7 @@ func (x *LearnedKeys) String() string {
 func (*LearnedKeys) ProtoMessage() {}
 
 func (x *LearnedKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[42]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3313,7 +3389,7 @@ func (x *LearnedKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedKeys.ProtoReflect.Descriptor instead.
 func (*LearnedKeys) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{42}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LearnedKeys) GetNetworkId() string {
@@ -3342,7 +3418,7 @@ type Learned struct {
 
 func (x *Learned) Reset() {
 	*x = Learned{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[43]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3354,7 +3430,7 @@ func (x *Learned) String() string {
 func (*Learned) ProtoMessage() {}
 
 func (x *Learned) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[43]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3367,7 +3443,7 @@ func (x *Learned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Learned.ProtoReflect.Descriptor instead.
 func (*Learned) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{43}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Learned) GetDatabase() string {
@@ -3411,7 +3487,7 @@ type BindingResult struct {
 
 func (x *BindingResult) Reset() {
 	*x = BindingResult{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[44]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3423,7 +3499,7 @@ func (x *BindingResult) String() string {
 func (*BindingResult) ProtoMessage() {}
 
 func (x *BindingResult) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[44]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3436,7 +3512,7 @@ func (x *BindingResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindingResult.ProtoReflect.Descriptor instead.
 func (*BindingResult) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{44}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *BindingResult) GetKey() *BindingKey {
@@ -3487,7 +3563,7 @@ type NetworkResult struct {
 
 func (x *NetworkResult) Reset() {
 	*x = NetworkResult{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[45]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3499,7 +3575,7 @@ func (x *NetworkResult) String() string {
 func (*NetworkResult) ProtoMessage() {}
 
 func (x *NetworkResult) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[45]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3512,7 +3588,7 @@ func (x *NetworkResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetworkResult.ProtoReflect.Descriptor instead.
 func (*NetworkResult) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{45}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *NetworkResult) GetNetworkId() string {
@@ -3563,7 +3639,7 @@ type Applied struct {
 
 func (x *Applied) Reset() {
 	*x = Applied{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[46]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3575,7 +3651,7 @@ func (x *Applied) String() string {
 func (*Applied) ProtoMessage() {}
 
 func (x *Applied) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[46]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3588,7 +3664,7 @@ func (x *Applied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Applied.ProtoReflect.Descriptor instead.
 func (*Applied) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{46}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Applied) GetDatabase() string {
@@ -3636,7 +3712,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[47]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +3724,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[47]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +3737,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{47}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Ask) GetDatabase() string {
@@ -3690,7 +3766,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[48]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +3778,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[48]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +3791,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{48}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Done) GetId() uint64 {
@@ -3758,7 +3834,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[49]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3770,7 +3846,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[49]
+	mi := &file_l2gw_fabric_v1_fabric_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3783,7 +3859,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{49}
+	return file_l2gw_fabric_v1_fabric_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Difference) GetTable() string {
@@ -3818,7 +3894,7 @@ var File_l2gw_fabric_v1_fabric_proto protoreflect.FileDescriptor
 
 const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\n" +
-	"\x1bl2gw/fabric/v1/fabric.proto\x12\x0el2gw.fabric.v1\"\x9f\b\n" +
+	"\x1bl2gw/fabric/v1/fabric.proto\x12\x0el2gw.fabric.v1\"\xd7\b\n" +
 	"\n" +
 	"FromServer\x12*\n" +
 	"\x04part\x18\x01 \x01(\v2\x14.l2gw.fabric.v1.PartH\x00R\x04part\x120\n" +
@@ -3839,7 +3915,8 @@ const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\x0fsegment_unknown\x18\x0f \x01(\v2\x1e.l2gw.fabric.v1.SegmentUnknownH\x00R\x0esegmentUnknown\x12@\n" +
 	"\fsegment_gone\x18\x10 \x01(\v2\x1b.l2gw.fabric.v1.SegmentGoneH\x00R\vsegmentGone\x12-\n" +
 	"\x05owned\x18\x11 \x01(\v2\x15.l2gw.fabric.v1.OwnedH\x00R\x05owned\x12$\n" +
-	"\x02do\x18\x12 \x01(\v2\x12.l2gw.fabric.v1.DoH\x00R\x02doB\t\n" +
+	"\x02do\x18\x12 \x01(\v2\x12.l2gw.fabric.v1.DoH\x00R\x02do\x126\n" +
+	"\brecorded\x18\x13 \x01(\v2\x18.l2gw.fabric.v1.RecordedH\x00R\brecordedB\t\n" +
 	"\amessage\"\xc9\x03\n" +
 	"\tFromAgent\x12*\n" +
 	"\x04part\x18\x01 \x01(\v2\x14.l2gw.fabric.v1.PartH\x00R\x04part\x12-\n" +
@@ -3990,7 +4067,10 @@ const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\n" +
 	"network_id\x18\x04 \x01(\tR\tnetworkId\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\x03R\x02at\"\xbc\x01\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\"@\n" +
+	"\bRecorded\x12\x1a\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x18\n" +
+	"\atelling\x18\x02 \x01(\x04R\atelling\"\xbc\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\x03R\bprotocol\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x03(\tR\bfeatures\x12\x14\n" +
@@ -4063,10 +4143,11 @@ const file_l2gw_fabric_v1_fabric_proto_rawDesc = "" +
 	"\vPortBinding\x12\x12\n" +
 	"\x04vlan\x18\x01 \x01(\rR\x04vlan\x12%\n" +
 	"\x0elogical_switch\x18\x02 \x01(\tR\rlogicalSwitch\x12\x12\n" +
-	"\x04ours\x18\x03 \x01(\bR\x04ours\"V\n" +
+	"\x04ours\x18\x03 \x01(\bR\x04ours\"p\n" +
 	"\aOrphans\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12/\n" +
-	"\x05owned\x18\x02 \x01(\v2\x19.l2gw.fabric.v1.OwnershipR\x05owned\"Z\n" +
+	"\x05owned\x18\x02 \x01(\v2\x19.l2gw.fabric.v1.OwnershipR\x05owned\x12\x18\n" +
+	"\atelling\x18\x03 \x01(\x04R\atelling\"Z\n" +
 	"\fLearnedHosts\x12\x1d\n" +
 	"\n" +
 	"network_id\x18\x01 \x01(\tR\tnetworkId\x12+\n" +
@@ -4129,7 +4210,7 @@ func file_l2gw_fabric_v1_fabric_proto_rawDescGZIP() []byte {
 	return file_l2gw_fabric_v1_fabric_proto_rawDescData
 }
 
-var file_l2gw_fabric_v1_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_l2gw_fabric_v1_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_l2gw_fabric_v1_fabric_proto_goTypes = []any{
 	(*FromServer)(nil),     // 0: l2gw.fabric.v1.FromServer
 	(*FromAgent)(nil),      // 1: l2gw.fabric.v1.FromAgent
@@ -4160,27 +4241,28 @@ var file_l2gw_fabric_v1_fabric_proto_goTypes = []any{
 	(*SegmentGone)(nil),    // 26: l2gw.fabric.v1.SegmentGone
 	(*Owned)(nil),          // 27: l2gw.fabric.v1.Owned
 	(*Do)(nil),             // 28: l2gw.fabric.v1.Do
-	(*Hello)(nil),          // 29: l2gw.fabric.v1.Hello
-	(*NetworkDigest)(nil),  // 30: l2gw.fabric.v1.NetworkDigest
-	(*Holding)(nil),        // 31: l2gw.fabric.v1.Holding
-	(*Beat)(nil),           // 32: l2gw.fabric.v1.Beat
-	(*Observed)(nil),       // 33: l2gw.fabric.v1.Observed
-	(*DatabaseState)(nil),  // 34: l2gw.fabric.v1.DatabaseState
-	(*TableRows)(nil),      // 35: l2gw.fabric.v1.TableRows
-	(*HeldRemoval)(nil),    // 36: l2gw.fabric.v1.HeldRemoval
-	(*DeviceState)(nil),    // 37: l2gw.fabric.v1.DeviceState
-	(*PortState)(nil),      // 38: l2gw.fabric.v1.PortState
-	(*PortBinding)(nil),    // 39: l2gw.fabric.v1.PortBinding
-	(*Orphans)(nil),        // 40: l2gw.fabric.v1.Orphans
-	(*LearnedHosts)(nil),   // 41: l2gw.fabric.v1.LearnedHosts
-	(*LearnedKeys)(nil),    // 42: l2gw.fabric.v1.LearnedKeys
-	(*Learned)(nil),        // 43: l2gw.fabric.v1.Learned
-	(*BindingResult)(nil),  // 44: l2gw.fabric.v1.BindingResult
-	(*NetworkResult)(nil),  // 45: l2gw.fabric.v1.NetworkResult
-	(*Applied)(nil),        // 46: l2gw.fabric.v1.Applied
-	(*Ask)(nil),            // 47: l2gw.fabric.v1.Ask
-	(*Done)(nil),           // 48: l2gw.fabric.v1.Done
-	(*Difference)(nil),     // 49: l2gw.fabric.v1.Difference
+	(*Recorded)(nil),       // 29: l2gw.fabric.v1.Recorded
+	(*Hello)(nil),          // 30: l2gw.fabric.v1.Hello
+	(*NetworkDigest)(nil),  // 31: l2gw.fabric.v1.NetworkDigest
+	(*Holding)(nil),        // 32: l2gw.fabric.v1.Holding
+	(*Beat)(nil),           // 33: l2gw.fabric.v1.Beat
+	(*Observed)(nil),       // 34: l2gw.fabric.v1.Observed
+	(*DatabaseState)(nil),  // 35: l2gw.fabric.v1.DatabaseState
+	(*TableRows)(nil),      // 36: l2gw.fabric.v1.TableRows
+	(*HeldRemoval)(nil),    // 37: l2gw.fabric.v1.HeldRemoval
+	(*DeviceState)(nil),    // 38: l2gw.fabric.v1.DeviceState
+	(*PortState)(nil),      // 39: l2gw.fabric.v1.PortState
+	(*PortBinding)(nil),    // 40: l2gw.fabric.v1.PortBinding
+	(*Orphans)(nil),        // 41: l2gw.fabric.v1.Orphans
+	(*LearnedHosts)(nil),   // 42: l2gw.fabric.v1.LearnedHosts
+	(*LearnedKeys)(nil),    // 43: l2gw.fabric.v1.LearnedKeys
+	(*Learned)(nil),        // 44: l2gw.fabric.v1.Learned
+	(*BindingResult)(nil),  // 45: l2gw.fabric.v1.BindingResult
+	(*NetworkResult)(nil),  // 46: l2gw.fabric.v1.NetworkResult
+	(*Applied)(nil),        // 47: l2gw.fabric.v1.Applied
+	(*Ask)(nil),            // 48: l2gw.fabric.v1.Ask
+	(*Done)(nil),           // 49: l2gw.fabric.v1.Done
+	(*Difference)(nil),     // 50: l2gw.fabric.v1.Difference
 }
 var file_l2gw_fabric_v1_fabric_proto_depIdxs = []int32{
 	2,  // 0: l2gw.fabric.v1.FromServer.part:type_name -> l2gw.fabric.v1.Part
@@ -4201,67 +4283,68 @@ var file_l2gw_fabric_v1_fabric_proto_depIdxs = []int32{
 	26, // 15: l2gw.fabric.v1.FromServer.segment_gone:type_name -> l2gw.fabric.v1.SegmentGone
 	27, // 16: l2gw.fabric.v1.FromServer.owned:type_name -> l2gw.fabric.v1.Owned
 	28, // 17: l2gw.fabric.v1.FromServer.do:type_name -> l2gw.fabric.v1.Do
-	2,  // 18: l2gw.fabric.v1.FromAgent.part:type_name -> l2gw.fabric.v1.Part
-	29, // 19: l2gw.fabric.v1.FromAgent.hello:type_name -> l2gw.fabric.v1.Hello
-	32, // 20: l2gw.fabric.v1.FromAgent.beat:type_name -> l2gw.fabric.v1.Beat
-	33, // 21: l2gw.fabric.v1.FromAgent.observed:type_name -> l2gw.fabric.v1.Observed
-	40, // 22: l2gw.fabric.v1.FromAgent.orphans:type_name -> l2gw.fabric.v1.Orphans
-	43, // 23: l2gw.fabric.v1.FromAgent.learned:type_name -> l2gw.fabric.v1.Learned
-	46, // 24: l2gw.fabric.v1.FromAgent.applied:type_name -> l2gw.fabric.v1.Applied
-	47, // 25: l2gw.fabric.v1.FromAgent.ask:type_name -> l2gw.fabric.v1.Ask
-	48, // 26: l2gw.fabric.v1.FromAgent.done:type_name -> l2gw.fabric.v1.Done
-	6,  // 27: l2gw.fabric.v1.Binding.key:type_name -> l2gw.fabric.v1.BindingKey
-	6,  // 28: l2gw.fabric.v1.BindingNetwork.key:type_name -> l2gw.fabric.v1.BindingKey
-	8,  // 29: l2gw.fabric.v1.Ownership.networks:type_name -> l2gw.fabric.v1.NetworkVNI
-	9,  // 30: l2gw.fabric.v1.Ownership.bindings:type_name -> l2gw.fabric.v1.BindingNetwork
-	4,  // 31: l2gw.fabric.v1.Grant.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 32: l2gw.fabric.v1.Revoke.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 33: l2gw.fabric.v1.SnapshotBegin.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 34: l2gw.fabric.v1.SnapshotEnd.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 35: l2gw.fabric.v1.SameNetwork.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 36: l2gw.fabric.v1.SameBindings.version:type_name -> l2gw.fabric.v1.Version
-	6,  // 37: l2gw.fabric.v1.Unbound.key:type_name -> l2gw.fabric.v1.BindingKey
-	4,  // 38: l2gw.fabric.v1.Bindings.version:type_name -> l2gw.fabric.v1.Version
-	7,  // 39: l2gw.fabric.v1.Bindings.set:type_name -> l2gw.fabric.v1.Binding
-	20, // 40: l2gw.fabric.v1.Bindings.unset:type_name -> l2gw.fabric.v1.Unbound
-	5,  // 41: l2gw.fabric.v1.Segment.hosts:type_name -> l2gw.fabric.v1.Hosts
-	4,  // 42: l2gw.fabric.v1.Segment.version:type_name -> l2gw.fabric.v1.Version
-	22, // 43: l2gw.fabric.v1.SegmentWhole.segment:type_name -> l2gw.fabric.v1.Segment
-	4,  // 44: l2gw.fabric.v1.SegmentDelta.from:type_name -> l2gw.fabric.v1.Version
-	4,  // 45: l2gw.fabric.v1.SegmentDelta.to:type_name -> l2gw.fabric.v1.Version
-	5,  // 46: l2gw.fabric.v1.SegmentDelta.set:type_name -> l2gw.fabric.v1.Hosts
-	4,  // 47: l2gw.fabric.v1.SegmentUnknown.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 48: l2gw.fabric.v1.SegmentGone.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 49: l2gw.fabric.v1.Owned.version:type_name -> l2gw.fabric.v1.Version
-	10, // 50: l2gw.fabric.v1.Owned.owned:type_name -> l2gw.fabric.v1.Ownership
-	31, // 51: l2gw.fabric.v1.Hello.databases:type_name -> l2gw.fabric.v1.Holding
-	4,  // 52: l2gw.fabric.v1.Holding.grant:type_name -> l2gw.fabric.v1.Version
-	30, // 53: l2gw.fabric.v1.Holding.networks:type_name -> l2gw.fabric.v1.NetworkDigest
-	34, // 54: l2gw.fabric.v1.Observed.state:type_name -> l2gw.fabric.v1.DatabaseState
-	37, // 55: l2gw.fabric.v1.DatabaseState.devices:type_name -> l2gw.fabric.v1.DeviceState
-	35, // 56: l2gw.fabric.v1.DatabaseState.rows:type_name -> l2gw.fabric.v1.TableRows
-	4,  // 57: l2gw.fabric.v1.DatabaseState.grant:type_name -> l2gw.fabric.v1.Version
-	36, // 58: l2gw.fabric.v1.DatabaseState.held:type_name -> l2gw.fabric.v1.HeldRemoval
-	38, // 59: l2gw.fabric.v1.DeviceState.ports:type_name -> l2gw.fabric.v1.PortState
-	39, // 60: l2gw.fabric.v1.PortState.bindings:type_name -> l2gw.fabric.v1.PortBinding
-	10, // 61: l2gw.fabric.v1.Orphans.owned:type_name -> l2gw.fabric.v1.Ownership
-	5,  // 62: l2gw.fabric.v1.LearnedHosts.hosts:type_name -> l2gw.fabric.v1.Hosts
-	41, // 63: l2gw.fabric.v1.Learned.set:type_name -> l2gw.fabric.v1.LearnedHosts
-	42, // 64: l2gw.fabric.v1.Learned.gone:type_name -> l2gw.fabric.v1.LearnedKeys
-	6,  // 65: l2gw.fabric.v1.BindingResult.key:type_name -> l2gw.fabric.v1.BindingKey
-	4,  // 66: l2gw.fabric.v1.NetworkResult.version:type_name -> l2gw.fabric.v1.Version
-	4,  // 67: l2gw.fabric.v1.Applied.version:type_name -> l2gw.fabric.v1.Version
-	44, // 68: l2gw.fabric.v1.Applied.bindings:type_name -> l2gw.fabric.v1.BindingResult
-	45, // 69: l2gw.fabric.v1.Applied.networks:type_name -> l2gw.fabric.v1.NetworkResult
-	10, // 70: l2gw.fabric.v1.Applied.gone:type_name -> l2gw.fabric.v1.Ownership
-	49, // 71: l2gw.fabric.v1.Done.differences:type_name -> l2gw.fabric.v1.Difference
-	1,  // 72: l2gw.fabric.v1.Fabric.Session:input_type -> l2gw.fabric.v1.FromAgent
-	0,  // 73: l2gw.fabric.v1.Fabric.Session:output_type -> l2gw.fabric.v1.FromServer
-	73, // [73:74] is the sub-list for method output_type
-	72, // [72:73] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	29, // 18: l2gw.fabric.v1.FromServer.recorded:type_name -> l2gw.fabric.v1.Recorded
+	2,  // 19: l2gw.fabric.v1.FromAgent.part:type_name -> l2gw.fabric.v1.Part
+	30, // 20: l2gw.fabric.v1.FromAgent.hello:type_name -> l2gw.fabric.v1.Hello
+	33, // 21: l2gw.fabric.v1.FromAgent.beat:type_name -> l2gw.fabric.v1.Beat
+	34, // 22: l2gw.fabric.v1.FromAgent.observed:type_name -> l2gw.fabric.v1.Observed
+	41, // 23: l2gw.fabric.v1.FromAgent.orphans:type_name -> l2gw.fabric.v1.Orphans
+	44, // 24: l2gw.fabric.v1.FromAgent.learned:type_name -> l2gw.fabric.v1.Learned
+	47, // 25: l2gw.fabric.v1.FromAgent.applied:type_name -> l2gw.fabric.v1.Applied
+	48, // 26: l2gw.fabric.v1.FromAgent.ask:type_name -> l2gw.fabric.v1.Ask
+	49, // 27: l2gw.fabric.v1.FromAgent.done:type_name -> l2gw.fabric.v1.Done
+	6,  // 28: l2gw.fabric.v1.Binding.key:type_name -> l2gw.fabric.v1.BindingKey
+	6,  // 29: l2gw.fabric.v1.BindingNetwork.key:type_name -> l2gw.fabric.v1.BindingKey
+	8,  // 30: l2gw.fabric.v1.Ownership.networks:type_name -> l2gw.fabric.v1.NetworkVNI
+	9,  // 31: l2gw.fabric.v1.Ownership.bindings:type_name -> l2gw.fabric.v1.BindingNetwork
+	4,  // 32: l2gw.fabric.v1.Grant.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 33: l2gw.fabric.v1.Revoke.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 34: l2gw.fabric.v1.SnapshotBegin.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 35: l2gw.fabric.v1.SnapshotEnd.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 36: l2gw.fabric.v1.SameNetwork.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 37: l2gw.fabric.v1.SameBindings.version:type_name -> l2gw.fabric.v1.Version
+	6,  // 38: l2gw.fabric.v1.Unbound.key:type_name -> l2gw.fabric.v1.BindingKey
+	4,  // 39: l2gw.fabric.v1.Bindings.version:type_name -> l2gw.fabric.v1.Version
+	7,  // 40: l2gw.fabric.v1.Bindings.set:type_name -> l2gw.fabric.v1.Binding
+	20, // 41: l2gw.fabric.v1.Bindings.unset:type_name -> l2gw.fabric.v1.Unbound
+	5,  // 42: l2gw.fabric.v1.Segment.hosts:type_name -> l2gw.fabric.v1.Hosts
+	4,  // 43: l2gw.fabric.v1.Segment.version:type_name -> l2gw.fabric.v1.Version
+	22, // 44: l2gw.fabric.v1.SegmentWhole.segment:type_name -> l2gw.fabric.v1.Segment
+	4,  // 45: l2gw.fabric.v1.SegmentDelta.from:type_name -> l2gw.fabric.v1.Version
+	4,  // 46: l2gw.fabric.v1.SegmentDelta.to:type_name -> l2gw.fabric.v1.Version
+	5,  // 47: l2gw.fabric.v1.SegmentDelta.set:type_name -> l2gw.fabric.v1.Hosts
+	4,  // 48: l2gw.fabric.v1.SegmentUnknown.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 49: l2gw.fabric.v1.SegmentGone.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 50: l2gw.fabric.v1.Owned.version:type_name -> l2gw.fabric.v1.Version
+	10, // 51: l2gw.fabric.v1.Owned.owned:type_name -> l2gw.fabric.v1.Ownership
+	32, // 52: l2gw.fabric.v1.Hello.databases:type_name -> l2gw.fabric.v1.Holding
+	4,  // 53: l2gw.fabric.v1.Holding.grant:type_name -> l2gw.fabric.v1.Version
+	31, // 54: l2gw.fabric.v1.Holding.networks:type_name -> l2gw.fabric.v1.NetworkDigest
+	35, // 55: l2gw.fabric.v1.Observed.state:type_name -> l2gw.fabric.v1.DatabaseState
+	38, // 56: l2gw.fabric.v1.DatabaseState.devices:type_name -> l2gw.fabric.v1.DeviceState
+	36, // 57: l2gw.fabric.v1.DatabaseState.rows:type_name -> l2gw.fabric.v1.TableRows
+	4,  // 58: l2gw.fabric.v1.DatabaseState.grant:type_name -> l2gw.fabric.v1.Version
+	37, // 59: l2gw.fabric.v1.DatabaseState.held:type_name -> l2gw.fabric.v1.HeldRemoval
+	39, // 60: l2gw.fabric.v1.DeviceState.ports:type_name -> l2gw.fabric.v1.PortState
+	40, // 61: l2gw.fabric.v1.PortState.bindings:type_name -> l2gw.fabric.v1.PortBinding
+	10, // 62: l2gw.fabric.v1.Orphans.owned:type_name -> l2gw.fabric.v1.Ownership
+	5,  // 63: l2gw.fabric.v1.LearnedHosts.hosts:type_name -> l2gw.fabric.v1.Hosts
+	42, // 64: l2gw.fabric.v1.Learned.set:type_name -> l2gw.fabric.v1.LearnedHosts
+	43, // 65: l2gw.fabric.v1.Learned.gone:type_name -> l2gw.fabric.v1.LearnedKeys
+	6,  // 66: l2gw.fabric.v1.BindingResult.key:type_name -> l2gw.fabric.v1.BindingKey
+	4,  // 67: l2gw.fabric.v1.NetworkResult.version:type_name -> l2gw.fabric.v1.Version
+	4,  // 68: l2gw.fabric.v1.Applied.version:type_name -> l2gw.fabric.v1.Version
+	45, // 69: l2gw.fabric.v1.Applied.bindings:type_name -> l2gw.fabric.v1.BindingResult
+	46, // 70: l2gw.fabric.v1.Applied.networks:type_name -> l2gw.fabric.v1.NetworkResult
+	10, // 71: l2gw.fabric.v1.Applied.gone:type_name -> l2gw.fabric.v1.Ownership
+	50, // 72: l2gw.fabric.v1.Done.differences:type_name -> l2gw.fabric.v1.Difference
+	1,  // 73: l2gw.fabric.v1.Fabric.Session:input_type -> l2gw.fabric.v1.FromAgent
+	0,  // 74: l2gw.fabric.v1.Fabric.Session:output_type -> l2gw.fabric.v1.FromServer
+	74, // [74:75] is the sub-list for method output_type
+	73, // [73:74] is the sub-list for method input_type
+	73, // [73:73] is the sub-list for extension type_name
+	73, // [73:73] is the sub-list for extension extendee
+	0,  // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_l2gw_fabric_v1_fabric_proto_init() }
@@ -4288,6 +4371,7 @@ func file_l2gw_fabric_v1_fabric_proto_init() {
 		(*FromServer_SegmentGone)(nil),
 		(*FromServer_Owned)(nil),
 		(*FromServer_Do)(nil),
+		(*FromServer_Recorded)(nil),
 	}
 	file_l2gw_fabric_v1_fabric_proto_msgTypes[1].OneofWrappers = []any{
 		(*FromAgent_Part)(nil),
@@ -4306,7 +4390,7 @@ func file_l2gw_fabric_v1_fabric_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_l2gw_fabric_v1_fabric_proto_rawDesc), len(file_l2gw_fabric_v1_fabric_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   50,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
