@@ -3,145 +3,96 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
-	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxNesting is how many lists and objects of a body may be inside one another;
 // the API's own go to 6.
 const maxNesting = 32
 
+// errNested is a body that goes deeper than maxNesting.
+var errNested = errors.New("nested too deep")
+
 // parseBody reads one JSON value (RFC 8259) and nothing after it. What that leaves
-// to chance is refused: a key that an object has twice, and half a surrogate pair,
-// which is no character. Python's json takes NaN and Infinity, which are no JSON.
+// to chance is refused as RFC 7493 has it: a key that an object has twice, and half
+// a surrogate pair, which is no character. Python's json takes NaN and Infinity,
+// which are no JSON.
 func parseBody(data []byte) (any, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}
-	// The depth comes first: what is nested costs more to look at than to send.
-	if nesting(data) > maxNesting {
-		return nil, malformed("it is nested more than %d levels deep.", maxNesting)
-	}
-	if !utf8.Valid(data) || !json.Valid(data) {
-		return nil, malformedBody()
-	}
-	if halfSurrogate(data) {
-		return nil, malformed(`a \u escape is half of a surrogate pair.`)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(data))
 	v, err := parseValue(decoder)
-	if _, refused := err.(*duplicateKey); refused { //nolint:errorlint // nobody wraps it
-		return nil, malformed("%v.", err)
+	if err == nil {
+		_, err = decoder.ReadToken()
 	}
-	if err != nil {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case err == io.EOF: //nolint:errorlint // a value that ends early is io.ErrUnexpectedEOF
+		return v, nil
+	case errors.Is(err, errNested):
+		return nil, malformed("it is nested more than %d levels deep.", maxNesting)
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+		return nil, malformed("the key '%s' is given twice in one object.", str(syntax.JSONPointer.LastToken()))
+	case isHalfSurrogate(data):
+		return nil, malformed(`a \u escape is half of a surrogate pair.`)
+	default:
 		return nil, malformedBody()
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, malformedBody()
-	}
-	return v, nil
 }
 
-// duplicateKey is a key that an object has twice.
-type duplicateKey struct{ name string }
-
-func (e *duplicateKey) Error() string {
-	return "the key '" + str(e.name) + "' is given twice in one object"
-}
-
-// parseValue reads a value whose depth is known to be bounded.
-func parseValue(decoder *json.Decoder) (any, error) {
-	token, err := decoder.Token()
+// parseValue reads a value whose numbers stay as they are written.
+func parseValue(decoder *jsontext.Decoder) (any, error) {
+	token, err := decoder.ReadToken()
 	if err != nil {
 		return nil, err
 	}
-	switch token {
-	case json.Delim('['):
+	if decoder.StackDepth() > maxNesting {
+		return nil, errNested
+	}
+	switch token.Kind() {
+	case jsontext.KindNull:
+		return nil, nil
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return token.Bool(), nil
+	case jsontext.KindNumber:
+		return json.Number(token.String()), nil
+	case jsontext.KindBeginArray:
 		list := []any{}
-		for decoder.More() {
+		for decoder.PeekKind() != jsontext.KindEndArray {
 			v, err := parseValue(decoder)
 			if err != nil {
 				return nil, err
 			}
 			list = append(list, v)
 		}
-		_, err = decoder.Token()
+		_, err = decoder.ReadToken()
 		return list, err
-	case json.Delim('{'):
+	case jsontext.KindBeginObject:
 		object := map[string]any{}
-		for decoder.More() {
-			key, err := decoder.Token()
+		for decoder.PeekKind() != jsontext.KindEndObject {
+			name, err := decoder.ReadToken()
 			if err != nil {
 				return nil, err
 			}
-			name, _ := key.(string) // the grammar was checked
-			if _, twice := object[name]; twice {
-				return nil, &duplicateKey{name}
-			}
-			if object[name], err = parseValue(decoder); err != nil {
+			key := name.String() // before the next token takes its place
+			if object[key], err = parseValue(decoder); err != nil {
 				return nil, err
 			}
 		}
-		_, err = decoder.Token()
+		_, err = decoder.ReadToken()
 		return object, err
+	default:
+		return token.String(), nil
 	}
-	return token, nil
 }
 
-// nesting is the greatest depth of what may be JSON.
-func nesting(data []byte) (deepest int) {
-	depth, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted:
-			switch c {
-			case '\\':
-				i++
-			case '"':
-				quoted = false
-			}
-		case c == '"':
-			quoted = true
-		case c == '[', c == '{':
-			depth++
-			deepest = max(deepest, depth)
-		case c == ']', c == '}':
-			depth--
-		}
-	}
-	return deepest
-}
-
-// halfSurrogate reports whether a string of valid JSON has an escape for a UTF-16
-// surrogate without its other half.
-func halfSurrogate(data []byte) bool {
-	for i := 0; i < len(data); i++ {
-		if data[i] != '\\' {
-			continue
-		}
-		i++ // the escaped character
-		if data[i] != 'u' {
-			continue
-		}
-		first := escaped(data[i+1:])
-		i += 4
-		if !utf16.IsSurrogate(first) {
-			continue
-		}
-		rest := data[i+1:]
-		if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(first, escaped(rest[2:])) == utf8.RuneError {
-			return true
-		}
-		i += 6
-	}
-	return false
-}
-
-// escaped is what the four hexadecimal digits of a \u escape say.
-func escaped(digits []byte) rune {
-	n, _ := strconv.ParseUint(string(digits[:4]), 16, 32) // valid JSON has no others
-	return rune(n)
+// isHalfSurrogate reports whether a text that is no JSON would be, if each half of
+// a surrogate pair were a character.
+func isHalfSurrogate(data []byte) bool {
+	return utf8.Valid(data) && jsontext.Value(data).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
