@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"time"
 
@@ -74,6 +75,9 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	o.auth.keystone.Observe = s.figures.Keystone()
 	if s.auth, err = o.auth.authentication(log); err != nil {
 		return s, err
+	}
+	if s.auth.open() {
+		s.auth.authenticate = api.NoAuthAt(o.hosts()...)
 	}
 	rules, err := o.policy.enforcer(log)
 	if err != nil {
@@ -174,9 +178,24 @@ func (o *serverOptions) mayListen(a *authentication) error {
 	return nil
 }
 
+// hosts are the names under which browsers may reach a server that asks nobody who
+// they are, beside those that always mean it.
+func (o *serverOptions) hosts() (names []string) {
+	if host, _, err := net.SplitHostPort(o.listen); err == nil && host != "" {
+		names = append(names, host)
+	}
+	if u, err := url.Parse(o.front.publicURL); err == nil && u.Host != "" {
+		names = append(names, u.Host)
+	}
+	return names
+}
+
 // loopback says whether only this host reaches HOST:PORT.
 func loopback(option, address string) (bool, error) {
-	name, _, err := net.SplitHostPort(address)
+	name, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+	}
 	if err != nil {
 		return false, fmt.Errorf("%s %q: it must look like 127.0.0.1:9697: %w", option, address, err)
 	}
