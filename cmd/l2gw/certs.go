@@ -84,9 +84,19 @@ func commands(out io.Writer, name string, c certs.Issued) {
 		}
 		return quote(path)
 	}
-	files := fmt.Sprintf("--private-key=%s \\\n      --certificate=%s \\\n      --ca-cert=%s", abs(c.KeyFile), abs(c.CertFile), abs(c.CAFile))
+	files := func(prefix string) string {
+		return fmt.Sprintf("--%[1]sprivate-key=%[2]s \\\n      --%[1]scertificate=%[3]s \\\n      --%[1]sca-cert=%[4]s", prefix, abs(c.KeyFile), abs(c.CertFile), abs(c.CAFile))
+	}
 	fmt.Fprintf(out, `
-If %[1]s is L2GW:
+If %[1]s is a server (agents name it in --servers by this name, or by one of --san):
+  l2gw serve … --fabric-listen 0.0.0.0:9698 --agents agents.yaml \
+      %[4]s
+
+If %[1]s is an agent:
+  l2gw agent … --host %[1]s --servers SERVER:9698 \
+      %[4]s
+
+If %[1]s is what switches see of L2GW (agent or standalone):
   l2gw standalone %[2]s \
       --ovsdb-hosts tor1:ssl:192.0.2.11:6640,tor2:passive --ovsdb-listen pssl:6640
 
@@ -100,7 +110,7 @@ If %[1]s is a switch that dials in to L2GW:
       %[2]s
   vtep-ctl set-manager ssl:L2GW-ADDRESS:6640
   l2gw standalone … --ovsdb-listen pssl:6640 --ovsdb-hosts %[1]s:passive --ovsdb-identity %[1]s=sha256:%[3]s
-`, name, files, c.Fingerprint)
+`, name, files(""), c.Fingerprint, files("fabric-"))
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+:=@-]+$`)

@@ -139,7 +139,14 @@ func writeTable(out io.Writer, snap *ovsdb.Snapshot, name string, columns []stri
 	w.AppendRows(lines)
 	w.SetStyle(table.StyleDefault)
 	w.Style().Format.Header = 0
-	fmt.Fprintf(out, "%s: %d rows\n%s\n", name, len(lines), w.Render())
+	switch len(lines) {
+	case 0:
+		fmt.Fprintf(out, "%s: no rows\n", name)
+	case 1:
+		fmt.Fprintf(out, "%s: 1 row\n%s\n", name, w.Render())
+	default:
+		fmt.Fprintf(out, "%s: %d rows\n%s\n", name, len(lines), w.Render())
+	}
 }
 
 // show writes a value for people: a reference as the name of what it refers to.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,8 +111,9 @@ func (s *serve) run(ctx context.Context) error {
 		return err
 	}
 	defer agents.listener.Close()
-	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "agents", agents.listener.Addr(), "tls", agents.secure,
-		"server", s.server.name, "server_id", srv.id, "state", state.path, "inventory", s.server.inventory, "version", version)
+	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "auth", srv.auth.strategy, "database", place(s.server.database),
+		"inventory", s.server.inventory, "agents", agents.listener.Addr(), "tls", agents.secure,
+		"server", s.server.name, "server_id", srv.id, "state", state.path, "version", version)
 
 	ctx, stop := srv.draining.after(ctx, s.server.front.drain, log, func() { srv.http.SetKeepAlivesEnabled(false) })
 	defer stop()
@@ -128,4 +130,17 @@ func (s *serve) run(ctx context.Context) error {
 	}
 	log.Info("stopped; switches stay as they are")
 	return nil
+}
+
+// place is where a database is: its URL without a password and without options.
+func place(database string) string {
+	u, err := url.Parse(database)
+	if err != nil {
+		return "(no URL)"
+	}
+	u.RawQuery = ""
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	return u.String()
 }
