@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// Loggable is as much as the log has of what a client may make as long as it likes.
+func Loggable(s string) string { return loggable(s) }
+
 // ExtensionAliases are the extensions that this API has.
 func ExtensionAliases() []string {
 	aliases := make([]string, len(extensions))

@@ -50,13 +50,7 @@ type front struct {
 	reads  http.RoundTripper
 	writes http.RoundTripper
 	ours   map[string]bool // extensions
-	merge  map[side]func(*front, http.ResponseWriter, *http.Request, call) error
-}
-
-// call is a request on its way.
-type call struct {
-	id   string // of the request
-	name string // what the path names, see place
+	merge  map[side]func(*joint) error
 }
 
 // New returns the API with Neutron behind it. It fails if Upstream is no http or
@@ -80,27 +74,17 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	for _, alias := range api.ExtensionAliases() {
 		f.ours[alias] = true
 	}
-	read := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:       o.TLS,
-		TLSHandshakeTimeout:   10 * time.Second,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       4 * time.Second, // less than Apache's five
-		ResponseHeaderTimeout: o.Patience,
-		DisableCompression:    true, // what the client asked for is what it gets
-	}
+	read := f.newTransport()
 	write := read.Clone()
 	write.DisableKeepAlives = true
 	f.reads, f.writes = read, write
 	f.proxy = f.newProxy()
-	f.merge = map[side]func(*front, http.ResponseWriter, *http.Request, call) error{
-		extensions: (*front).listExtensions,
-	}
+	f.merge = map[side]func(*joint) error{extensions: (*joint).listExtensions}
 	if o.PassOn {
-		f.merge[root] = (*front).listCollections
-		f.merge[quotas] = (*front).listQuotas
-		f.merge[quota] = (*front).serveQuota
-		f.merge[quotaPart] = (*front).showQuota
+		f.merge[root] = (*joint).listCollections
+		f.merge[quotas] = (*joint).listQuotas
+		f.merge[quota] = (*joint).serveQuota
+		f.merge[quotaPart] = (*joint).showQuota
 	}
 	return f, nil
 }
@@ -157,7 +141,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.observed("neutron", w, r, func(w http.ResponseWriter, id string) { f.pass(w, r, id) })
 	default:
 		f.observed(routes[who], w, r, func(w http.ResponseWriter, id string) {
-			if err := merge(f, w, r, call{id, name}); err != nil {
+			w, r, _ = f.unhurried(w, r)
+			if err := merge(&joint{f, w, r, id, name}); err != nil {
 				f.fail(w, r, id, err)
 			}
 		})
@@ -169,22 +154,31 @@ var routes = map[side]string{
 	extensions: "/v2.0/extensions", root: "/v2.0", quotas: "/v2.0/quotas", quota: "/v2.0/quotas/{id}", quotaPart: "/v2.0/quotas/{id}/{part}",
 }
 
-// fail answers with err and logs it.
+// fail answers with err, and logs it if it is no refusal of a side's.
 func (f *front) fail(w http.ResponseWriter, r *http.Request, id string, err error) {
 	if r.Context().Err() != nil {
 		w.WriteHeader(api.StatusClientLeft)
+		return
+	}
+	if a := refusedBy(err); a != nil {
+		a.relay(w)
 		return
 	}
 	if known, ok := errors.AsType[*refusal](err); ok && known.status < 500 {
 		refuse(w, id, err)
 		return
 	}
-	attrs := []any{"error", err, "method", r.Method, "path", r.URL.Path, "request_id", id}
+	f.warn(r, id, "request not answered by Neutron", err)
+	refuse(w, id, err)
+}
+
+// warn tells of what went wrong with a request at Neutron.
+func (f *front) warn(r *http.Request, id, what string, err error) {
+	attrs := []any{"error", err, "method", api.Loggable(r.Method), "path", api.Loggable(r.URL.Path), "request_id", id}
 	if b, ok := errors.AsType[*because](err); ok {
 		attrs = append(attrs, "cause", b.cause)
 	}
-	f.Logger.WarnContext(r.Context(), "request not answered by Neutron", attrs...)
-	refuse(w, id, err)
+	f.Logger.WarnContext(r.Context(), what, attrs...)
 }
 
 // observed gives a request that the API does not answer alone its id and its line
@@ -206,7 +200,7 @@ func (f *front) observed(route string, w http.ResponseWriter, r *http.Request, s
 			client = at.String()
 		}
 		attrs := []any{
-			"method", r.Method, "path", r.URL.Path, "status", rec.Status, "bytes", rec.Bytes,
+			"method", api.Loggable(r.Method), "path", api.Loggable(r.URL.Path), "status", rec.Status, "bytes", rec.Bytes,
 			"ms", float64(took.Microseconds()) / 1000, "client", client, "request_id", id, "by", "neutron",
 		}
 		if theirs := rec.Header().Get("X-Openstack-Request-Id"); theirs != "" && theirs != id {

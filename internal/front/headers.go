@@ -35,6 +35,19 @@ var hop = []string{
 	"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
+// dropHop takes away what concerns one connection alone, by its name or because
+// the header Connection says so.
+func dropHop(h http.Header) {
+	for _, line := range h.Values("Connection") {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range hop {
+		h.Del(name)
+	}
+}
+
 // address makes out a request to Neutron that came to us as in, with its headers.
 func (f *front) address(in, out *http.Request, id string) {
 	out.URL.Scheme, out.URL.Host, out.URL.User = f.Upstream.Scheme, f.Upstream.Host, nil

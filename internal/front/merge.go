@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
+
+	"l2gw/internal/api"
 )
 
 // What is put together is small: these bound it, in bytes.
@@ -18,22 +23,50 @@ const (
 	maxAnswer = 16 << 20
 )
 
-// answer is what one side said.
+// joint is a request that Neutron and our API answer together.
+type joint struct {
+	*front
+	w    http.ResponseWriter
+	r    *http.Request
+	id   string // of the request
+	name string // what the path names, see place
+}
+
+// question is what a side is asked; the headers are those of the request.
+type question struct {
+	method, path string
+	body         []byte // JSON; nil: none
+	rehearsed    bool   // ours answers as if it were done (see api.Rehearse)
+}
+
+// answer is what one side said. As an error it is a refusal, which the client gets
+// as it is.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (a *answer) ok() bool { return a.status/100 == 2 }
+func (a *answer) Error() string { return fmt.Sprintf("answered with status %d", a.status) }
+
+// heard is an answer, or the refusal that it is.
+func heard(a *answer) (*answer, error) {
+	if a.status/100 != 2 {
+		return nil, a
+	}
+	return a, nil
+}
+
+// refusedBy is the answer behind an error, or nil if a failure is behind it.
+func refusedBy(err error) *answer {
+	a, _ := errors.AsType[*answer](err)
+	return a
+}
 
 // relay gives a side's answer to the client as it is.
 func (a *answer) relay(w http.ResponseWriter) {
-	for name, values := range a.header {
-		if !slices.Contains(hop, name) {
-			w.Header()[name] = values
-		}
-	}
+	dropHop(a.header)
+	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	if a.status == http.StatusNoContent {
 		w.Header().Del("Content-Length")
@@ -42,68 +75,64 @@ func (a *answer) relay(w http.ResponseWriter) {
 	_, _ = w.Write(a.body)
 }
 
-// question is what a side is asked; the headers are those of the request.
-type question struct {
-	method, path string
-	query        url.Values
-	body         []byte // JSON; nil: none
-}
-
-// askNeutron asks what is not the request itself. Its error is a refusal.
-func (f *front) askNeutron(r *http.Request, c call, q question) (*answer, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), f.Patience)
+// askNeutron asks what is not the request itself. Its error is a refusal: Neutron's
+// (see answer) or our own.
+func (j *joint) askNeutron(q question) (*answer, error) {
+	ctx, cancel := context.WithTimeout(j.r.Context(), j.Patience)
 	defer cancel()
-	x := &exchange{id: c.id}
+	x := &exchange{id: j.id}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.sent.Store(true) }})
-	out, err := newRequest(ctx, r, q)
+	out, err := j.ask(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	in := *r
+	in := *j.r
 	in.URL = out.URL
 	asked := *out.URL
 	out.URL = &asked
-	f.address(&in, out, c.id)
-	resp, err := byMethod{f}.RoundTrip(out)
+	j.address(&in, out, j.id)
+	resp, err := byMethod{j.front}.RoundTrip(out)
 	if err != nil {
-		return nil, f.judge(out, x, err)
+		return nil, j.judge(out, x, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, f.judge(out, x, err)
+		return nil, j.judge(out, x, err)
 	}
 	if len(body) > maxAnswer {
 		return nil, errOdd
 	}
-	resp.Header.Set("X-L2gw-Request-Id", c.id)
-	return &answer{resp.StatusCode, resp.Header, body}, nil
+	identify(resp.Header, j.id)
+	return heard(&answer{resp.StatusCode, resp.Header, body})
 }
 
-// askOurs asks the API.
-func (f *front) askOurs(w http.ResponseWriter, r *http.Request, c call, q question) (*answer, error) {
-	out, err := newRequest(r.Context(), r, q)
+// askOurs asks the API. Its error is a refusal.
+func (j *joint) askOurs(q question) (*answer, error) {
+	ctx := j.r.Context()
+	if q.rehearsed {
+		ctx = api.Rehearse(ctx)
+	}
+	out, err := j.ask(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	out.RemoteAddr, out.TLS, out.Host, out.RequestURI = r.RemoteAddr, r.TLS, r.Host, out.URL.RequestURI()
-	out.Header.Set("X-Openstack-Request-Id", c.id)
-	heard := &listener{ResponseWriter: w, answer: answer{header: http.Header{}}}
-	f.API.ServeHTTP(heard, out)
-	return &heard.answer, nil
+	out.RemoteAddr, out.TLS, out.Host, out.RequestURI = j.r.RemoteAddr, j.r.TLS, j.r.Host, out.URL.RequestURI()
+	out.Header.Set("X-Openstack-Request-Id", j.id)
+	l := &listener{answer{header: http.Header{}}}
+	j.API.ServeHTTP(l, out)
+	return heard(&l.answer)
 }
 
-// newRequest is a question with the headers of the request that it is about.
-func newRequest(ctx context.Context, r *http.Request, q question) (*http.Request, error) {
-	u := url.URL{Path: q.path, RawQuery: q.query.Encode()}
+// ask makes a request of a question, with the headers of the one that it is about.
+func (j *joint) ask(ctx context.Context, q question) (*http.Request, error) {
+	u := url.URL{Path: q.path}
 	out, err := http.NewRequestWithContext(ctx, q.method, u.String(), bytes.NewReader(q.body))
 	if err != nil {
 		return nil, err
 	}
-	out.Header = r.Header.Clone()
-	for _, name := range hop {
-		out.Header.Del(name)
-	}
+	out.Header = j.r.Header.Clone()
+	dropHop(out.Header)
 	for _, name := range []string{"Accept-Encoding", "Content-Length", "Content-Encoding", "Expect", "If-Match", "If-None-Match", "Range"} {
 		out.Header.Del(name)
 	}
@@ -117,10 +146,7 @@ func newRequest(ctx context.Context, r *http.Request, q question) (*http.Request
 }
 
 // listener hears what the API answers.
-type listener struct {
-	http.ResponseWriter // for deadlines alone
-	answer
-}
+type listener struct{ answer }
 
 func (l *listener) Header() http.Header { return l.header }
 
@@ -136,34 +162,34 @@ func (l *listener) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Unwrap is for http.ResponseController.
-func (l *listener) Unwrap() http.ResponseWriter { return l.ResponseWriter }
-
 // object is a JSON object whose values are left as they were written.
 type object = map[string]json.RawMessage
 
 // reply answers with what was put together.
-func reply(w http.ResponseWriter, c call, status int, v any) error {
+func (j *joint) reply(v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	h := w.Header()
+	h := j.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Openstack-Request-Id", c.id)
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	h.Set("X-Openstack-Request-Id", j.id)
+	j.w.WriteHeader(http.StatusOK)
+	_, _ = j.w.Write(body)
 	return nil
 }
 
 // members reads a list of objects, or one object, under its key.
-func members[T any](a *answer, key string) (T, error) {
-	var all map[string]T
+func members[T any](a *answer, key string) (list T, err error) {
+	var all object
 	if err := json.Unmarshal(a.body, &all); err != nil {
-		return *new(T), &because{errOdd, err}
+		return list, &because{errOdd, err}
 	}
-	return all[key], nil
+	if err := json.Unmarshal(all[key], &list); err != nil {
+		return list, &because{errOdd, fmt.Errorf("%q in it: %w", key, err)}
+	}
+	return list, nil
 }
 
 // text is a value as a query names it.
@@ -175,28 +201,22 @@ func text(v json.RawMessage) string {
 	return string(v)
 }
 
-// both asks Neutron, then the API, for a list. If done is set, an answer was given already.
-func (f *front) both(w http.ResponseWriter, r *http.Request, c call, path, key string) (list []object, done bool, err error) {
+// both is Neutron's list, then ours.
+func (j *joint) both(path, key string) ([]object, error) {
 	q := question{method: http.MethodGet, path: path}
-	for _, ask := range []func() (*answer, error){
-		func() (*answer, error) { return f.askNeutron(r, c, q) },
-		func() (*answer, error) { return f.askOurs(w, r, c, q) },
-	} {
-		a, err := ask()
+	var list []object
+	for _, ask := range []func(question) (*answer, error){j.askNeutron, j.askOurs} {
+		a, err := ask(q)
 		if err != nil {
-			return nil, false, err
-		}
-		if !a.ok() {
-			a.relay(w)
-			return nil, true, nil
+			return nil, err
 		}
 		part, err := members[[]object](a, key)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		list = append(list, part...)
 	}
-	return list, false, nil
+	return list, nil
 }
 
 // unique keeps the first of those that have the same value of an attribute.
@@ -238,20 +258,20 @@ func only(o object, fields []string) {
 // listExtensions is Neutron's list, then ours. It fails when Neutron is down: a
 // client that took our half for the whole would believe that Neutron cannot do
 // what it can.
-func (f *front) listExtensions(w http.ResponseWriter, r *http.Request, c call) error {
-	list, done, err := f.both(w, r, c, "/v2.0/extensions", "extensions")
-	if err != nil || done {
+func (j *joint) listExtensions() error {
+	list, err := j.both("/v2.0/extensions", "extensions")
+	if err != nil {
 		return err
 	}
-	list = choose(unique(list, "alias"), r.URL.Query(), "alias", "name", "description", "updated")
-	return reply(w, c, http.StatusOK, map[string]any{"extensions": list})
+	list = choose(unique(list, "alias"), j.r.URL.Query(), "alias", "name", "description", "updated")
+	return j.reply(map[string]any{"extensions": list})
 }
 
 // listCollections is the document at /v2.0/.
-func (f *front) listCollections(w http.ResponseWriter, r *http.Request, c call) error {
-	list, done, err := f.both(w, r, c, "/v2.0/", "resources")
-	if err != nil || done {
+func (j *joint) listCollections() error {
+	list, err := j.both("/v2.0/", "resources")
+	if err != nil {
 		return err
 	}
-	return reply(w, c, http.StatusOK, map[string]any{"resources": unique(list, "collection")})
+	return j.reply(map[string]any{"resources": unique(list, "collection")})
 }

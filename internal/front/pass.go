@@ -17,8 +17,9 @@ import (
 type exchange struct {
 	id     string
 	cancel context.CancelFunc
+	body   *incoming   // nil: none that is passed on
 	sent   atomic.Bool // there was a connection to send it over
-	unread atomic.Bool // the client's body could not be read to its end
+	broken error       // why Neutron's answer ended before its end; nil: it did not
 }
 
 type exchangeKey struct{}
@@ -48,19 +49,20 @@ func (f *front) newProxy() *httputil.ReverseProxy {
 	}
 }
 
-// byMethod sends what changes something over a connection of its own.
-type byMethod struct{ f *front }
-
-func (t byMethod) RoundTrip(r *http.Request) (*http.Response, error) {
-	if reads(r.Method) {
-		return t.f.reads.RoundTrip(r)
+// unhurried gives a request and its answer the time that Neutron may take, in place
+// of what the server has for one: it is each piece of a body that has a time.
+func (f *front) unhurried(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request, *incoming) {
+	control := http.NewResponseController(w)
+	out := &outgoing{w, control, f.Idle}
+	if r.Body == nil || r.Body == http.NoBody {
+		// The server reads only to notice a client that leaves.
+		_ = control.SetReadDeadline(time.Time{})
+		return out, r, nil
 	}
-	return t.f.writes.RoundTrip(r)
-}
-
-// reads are the methods that change nothing (RFC 9110 §9.2.1).
-func reads(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+	body := &incoming{ReadCloser: r.Body, control: control, idle: f.Idle}
+	r = r.WithContext(r.Context()) // a copy
+	r.Body = body
+	return out, r, body
 }
 
 // pass gives the request to Neutron and the answer to the client, as they come.
@@ -68,30 +70,35 @@ func (f *front) pass(w http.ResponseWriter, r *http.Request, id string) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	x := &exchange{id: id, cancel: cancel}
+	w, r, x.body = f.unhurried(w, r)
 	ctx = httptrace.WithClientTrace(context.WithValue(ctx, exchangeKey{}, x), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { x.sent.Store(true) },
 	})
-	out := r.WithContext(ctx)
-	control := http.NewResponseController(w)
-	if r.Body == nil || r.Body == http.NoBody {
-		_ = control.SetReadDeadline(time.Time{})
-	} else {
-		out.Body = &incoming{ReadCloser: r.Body, control: control, idle: f.Idle, x: x}
-	}
-	f.proxy.ServeHTTP(&outgoing{w, control, f.Idle}, out)
+	// The proxy panics in order to end the client's connection, too.
+	defer func() {
+		if x.broken != nil && r.Context().Err() == nil {
+			f.warn(r, id, "Neutron's answer broke off", x.broken)
+		}
+	}()
+	f.proxy.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // modify makes an answer of Neutron's ours.
 func (f *front) modify(resp *http.Response) error {
 	x := exchangeOf(resp.Request.Context())
-	resp.Header.Set("X-L2gw-Request-Id", x.id)
-	if resp.Header.Get("X-Openstack-Request-Id") == "" { // as where Neutron has no route
-		resp.Header.Set("X-Openstack-Request-Id", x.id)
-	}
+	identify(resp.Header, x.id)
 	if resp.Body != nil && resp.Body != http.NoBody {
-		resp.Body = &answering{ReadCloser: resp.Body, late: time.AfterFunc(f.Patience, x.cancel), patience: f.Patience}
+		resp.Body = &answering{ReadCloser: resp.Body, late: time.AfterFunc(f.Patience, x.cancel), patience: f.Patience, x: x}
 	}
 	return nil
+}
+
+// identify puts our id of a request into Neutron's answer.
+func identify(answer http.Header, id string) {
+	answer.Set("X-L2gw-Request-Id", id)
+	if answer.Get("X-Openstack-Request-Id") == "" { // as where Neutron has no route
+		answer.Set("X-Openstack-Request-Id", id)
+	}
 }
 
 // judge says what a failure means to the client.
@@ -99,7 +106,7 @@ func (f *front) judge(r *http.Request, x *exchange, err error) error {
 	var timeout net.Error
 	what := errBroken
 	switch {
-	case x.unread.Load():
+	case x.body != nil && x.body.failed.Load():
 		what = errUnread
 	case !x.sent.Load():
 		what = errDown
@@ -120,13 +127,12 @@ type because struct {
 func (e *because) Error() string   { return e.refusal.message }
 func (e *because) Unwrap() []error { return []error{e.refusal, e.cause} }
 
-// incoming is the body of a request. The server gives each request a time; here
-// it is each piece of the body that has one.
+// incoming is the body of a request, with a time for each piece of it.
 type incoming struct {
 	io.ReadCloser
 	control *http.ResponseController
 	idle    time.Duration
-	x       *exchange
+	failed  atomic.Bool // it could not be read to its end
 }
 
 func (b *incoming) Read(p []byte) (int, error) {
@@ -137,7 +143,7 @@ func (b *incoming) Read(p []byte) (int, error) {
 		// From here on the server reads in order to notice a client that leaves.
 		_ = b.control.SetReadDeadline(time.Time{})
 	case err != nil:
-		b.x.unread.Store(true)
+		b.failed.Store(true)
 	}
 	return n, err
 }
@@ -167,11 +173,15 @@ type answering struct {
 	io.ReadCloser
 	late     *time.Timer
 	patience time.Duration
+	x        *exchange
 }
 
 func (b *answering) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.late.Reset(b.patience)
+	if err != nil && err != io.EOF {
+		b.x.broken = err
+	}
 	return n, err
 }
 

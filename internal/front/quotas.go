@@ -3,6 +3,7 @@ package front
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,87 +14,82 @@ import (
 // Quotas have the same form on both sides: {"quota": {resource: limit, …}}. Each
 // side knows its own resources alone, and refuses those of the other.
 
+// quotaPath is where the limits of a project are, on either side.
+func quotaPath(project string) string { return "/v2.0/quotas/" + project }
+
 // showQuota is the limits of a project, its defaults, or its details.
-func (f *front) showQuota(w http.ResponseWriter, r *http.Request, c call) error {
-	q := question{method: http.MethodGet, path: "/v2.0/quotas/" + c.name}
-	theirs, err := f.askNeutron(r, c, q)
+func (j *joint) showQuota() error {
+	q := question{method: http.MethodGet, path: quotaPath(j.name)}
+	theirs, err := j.askNeutron(q)
 	if err != nil {
 		return err
 	}
-	if !theirs.ok() {
-		theirs.relay(w)
-		return nil
-	}
-	return f.replyQuota(w, r, c, theirs, q)
+	return j.replyQuota(theirs, q)
 }
 
 // replyQuota answers with what Neutron said and what we say to the question.
-// Neutron shows a project its own limits, and must go on so where our policy does
-// not: then ours are left out.
-func (f *front) replyQuota(w http.ResponseWriter, r *http.Request, c call, theirs *answer, q question) error {
-	own, err := f.askOurs(w, r, c, q)
-	if err != nil {
+func (j *joint) replyQuota(theirs *answer, q question) error {
+	own, err := j.askOurs(q)
+	if err != nil && (q.method != http.MethodGet || !leftOut(err)) {
 		return err
 	}
 	merged, err := members[object](theirs, "quota")
 	if err != nil {
 		return err
 	}
-	switch {
-	case own.ok():
+	if own != nil {
 		part, err := members[object](own, "quota")
 		if err != nil {
 			return err
 		}
-		if merged == nil {
-			merged = object{}
-		}
-		for name, limit := range part {
-			merged[name] = limit
-		}
-	case own.status >= 500 || q.method != http.MethodGet:
-		own.relay(w)
-		return nil
+		merged = join(merged, part)
 	}
-	only(merged, r.URL.Query()["fields"])
-	return reply(w, c, http.StatusOK, map[string]any{"quota": merged})
+	only(merged, j.r.URL.Query()["fields"])
+	return j.reply(map[string]any{"quota": merged})
+}
+
+// leftOut says whether an answer of ours is no part of the whole. Neutron shows a
+// project its own limits, and must go on so where our policy does not.
+func leftOut(err error) bool {
+	a := refusedBy(err)
+	return a != nil && a.status < http.StatusInternalServerError
+}
+
+// join is all that the parts have; of the same, the last.
+func join(parts ...object) object {
+	all := object{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	return all
 }
 
 // listQuotas is the projects that have limits of their own on either side. Where
 // the other side has none for a project, its defaults stand.
-func (f *front) listQuotas(w http.ResponseWriter, r *http.Request, c call) error {
+func (j *joint) listQuotas() error {
 	q := question{method: http.MethodGet, path: "/v2.0/quotas"}
-	theirs, err := f.askNeutron(r, c, q)
+	theirs, err := j.askNeutron(q)
 	if err != nil {
 		return err
 	}
-	if !theirs.ok() {
-		theirs.relay(w)
-		return nil
-	}
-	own, err := f.askOurs(w, r, c, q)
-	if err != nil {
+	own, err := j.askOurs(q)
+	if err != nil && !leftOut(err) {
 		return err
-	}
-	if own.status >= 500 {
-		own.relay(w)
-		return nil
 	}
 	list, err := members[[]object](theirs, "quotas")
 	if err != nil {
 		return err
 	}
-	if own.ok() {
+	if own != nil {
 		part, err := members[[]object](own, "quotas")
 		if err != nil {
 			return err
 		}
-		if list, err = f.joinQuotas(w, r, c, list, part); err != nil {
+		if list, err = j.joinQuotas(list, part); err != nil {
 			return err
 		}
 	}
-	list = choose(list, r.URL.Query(), "project_id", "tenant_id")
-	return reply(w, c, http.StatusOK, map[string]any{"quotas": list})
+	return j.reply(map[string]any{"quotas": choose(list, j.r.URL.Query(), "project_id", "tenant_id")})
 }
 
 // project is whose limits these are.
@@ -104,74 +100,70 @@ func project(o object) string {
 	return text(o["tenant_id"])
 }
 
-func (f *front) joinQuotas(w http.ResponseWriter, r *http.Request, c call, theirs, own []object) ([]object, error) {
-	missing := func(from []object, in []object) string {
-		for _, o := range from {
-			if !slices.ContainsFunc(in, func(i object) bool { return project(i) == project(o) }) {
-				return project(o)
-			}
-		}
-		return ""
+func (j *joint) joinQuotas(theirs, own []object) ([]object, error) {
+	theirDefaults, ourDefaults := defaults(j.askNeutron), defaults(j.askOurs)
+	left := map[string]object{}
+	for _, o := range own {
+		left[project(o)] = o
 	}
-	defaults := func(ask func(question) (*answer, error), project string) (object, error) {
-		if project == "" {
-			return nil, nil
+	list := make([]object, 0, len(theirs)+len(own))
+	for _, o := range theirs {
+		if mine, ok := left[project(o)]; ok {
+			list = append(list, join(o, mine))
+			delete(left, project(o))
+			continue
 		}
-		a, err := ask(question{method: http.MethodGet, path: "/v2.0/quotas/" + project + "/default"})
-		if err != nil || !a.ok() {
+		mine, err := ourDefaults(project(o))
+		if err != nil {
 			return nil, err
 		}
-		return members[object](a, "quota")
-	}
-	theirDefaults, err := defaults(func(q question) (*answer, error) { return f.askNeutron(r, c, q) }, missing(own, theirs))
-	if err != nil {
-		return nil, err
-	}
-	ourDefaults, err := defaults(func(q question) (*answer, error) { return f.askOurs(w, r, c, q) }, missing(theirs, own))
-	if err != nil {
-		return nil, err
-	}
-	at := map[string]object{}
-	for _, o := range own {
-		at[project(o)] = o
-	}
-	out := make([]object, 0, len(theirs)+len(own))
-	add := func(parts ...object) {
-		o := object{}
-		for _, part := range parts {
-			for name, v := range part {
-				o[name] = v
-			}
-		}
-		out = append(out, o)
-	}
-	for _, o := range theirs {
-		if mine, ok := at[project(o)]; ok {
-			add(o, mine)
-			delete(at, project(o))
-		} else {
-			add(ourDefaults, o)
-		}
+		list = append(list, join(mine, o))
 	}
 	for _, o := range own {
-		if _, left := at[project(o)]; left {
-			add(theirDefaults, o)
+		if _, ok := left[project(o)]; !ok {
+			continue
 		}
+		others, err := theirDefaults(project(o))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, join(others, o))
 	}
-	return out, nil
+	return list, nil
+}
+
+// defaults returns what tells the limits of who has none of his own. They are the
+// same for each project, and asked for once; a side that refuses to tell has none.
+func defaults(ask func(question) (*answer, error)) func(project string) (object, error) {
+	var known object
+	return func(project string) (object, error) {
+		if known != nil {
+			return known, nil
+		}
+		var limits object
+		a, err := ask(question{method: http.MethodGet, path: quotaPath(project) + "/default"})
+		if err == nil {
+			limits, err = members[object](a, "quota")
+		}
+		if err != nil && refusedBy(err) == nil {
+			return nil, err
+		}
+		known = join(limits)
+		return known, nil
+	}
 }
 
 // serveQuota is what can be done with the limits of a project.
-func (f *front) serveQuota(w http.ResponseWriter, r *http.Request, c call) error {
-	switch r.Method {
+func (j *joint) serveQuota() error {
+	switch j.r.Method {
 	case http.MethodGet:
-		return f.showQuota(w, r, c)
+		return j.showQuota()
 	case http.MethodPut:
-		return f.setQuota(w, r, c)
+		return j.setQuota()
 	case http.MethodDelete:
-		return f.resetQuota(w, r, c)
+		return j.resetQuota()
 	}
-	f.pass(w, r, c.id)
+	j.pass(j.w, j.r, j.id)
 	return nil
 }
 
@@ -179,66 +171,59 @@ func (f *front) serveQuota(w http.ResponseWriter, r *http.Request, c call) error
 // of ours is refused before Neutron is asked; if Neutron refuses, nothing of ours
 // was written. If our database fails after Neutron has written, the client
 // is told 503 and repeats the whole, which does no harm.
-func (f *front) setQuota(w http.ResponseWriter, r *http.Request, c call) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+func (j *joint) setQuota() error {
+	body, err := io.ReadAll(io.LimitReader(j.r.Body, maxBody+1))
 	if err != nil {
 		return &because{errUnread, err}
 	}
 	if len(body) > maxBody {
 		return errTooLarge
 	}
-	path := "/v2.0/quotas/" + c.name
+	show := question{method: http.MethodGet, path: quotaPath(j.name)}
+	set := func(body []byte) question { return question{method: http.MethodPut, path: show.path, body: body} }
 	theirs, own := split(body)
-	ask := question{method: http.MethodPut, path: path, body: body}
-	if len(own) > 0 {
-		rehearsal, err := f.askOurs(w, r.WithContext(api.Rehearse(r.Context())), c, question{method: http.MethodPut, path: path, body: quotaBody(own)})
+	if own == nil {
+		said, err := j.askNeutron(set(body))
 		if err != nil {
 			return err
 		}
-		if !rehearsal.ok() {
-			rehearsal.relay(w)
-			return nil
-		}
-		ask.body = quotaBody(theirs)
-		if !hasLimits(theirs) {
-			ask.method, ask.body = http.MethodGet, nil
-		}
+		return j.replyQuota(said, show)
 	}
-	said, err := f.askNeutron(r, c, ask)
+	ours := set(quotaBody(own))
+	ours.rehearsed = true
+	if _, err := j.askOurs(ours); err != nil {
+		return err
+	}
+	ours.rehearsed = false
+	ask := show
+	if hasLimits(theirs) {
+		ask = set(quotaBody(theirs))
+	}
+	said, err := j.askNeutron(ask)
 	if err != nil {
 		return err
 	}
-	if !said.ok() {
-		said.relay(w)
-		return nil
-	}
-	if len(own) == 0 {
-		return f.replyQuota(w, r, c, said, question{method: http.MethodGet, path: path})
-	}
-	return f.replyQuota(w, r, c, said, question{method: http.MethodPut, path: path, body: quotaBody(own)})
+	return j.replyQuota(said, ours)
 }
 
 // resetQuota removes the limits of a project on both sides. It has none only if
 // neither side knows any.
-func (f *front) resetQuota(w http.ResponseWriter, r *http.Request, c call) error {
-	q := question{method: http.MethodDelete, path: "/v2.0/quotas/" + c.name}
-	theirs, err := f.askNeutron(r, c, q)
+func (j *joint) resetQuota() error {
+	q := question{method: http.MethodDelete, path: quotaPath(j.name)}
+	theirs, err := j.askNeutron(q)
 	if err != nil {
-		return err
+		if theirs = refusedBy(err); theirs == nil || theirs.status != http.StatusNotFound {
+			return err
+		}
 	}
-	if !theirs.ok() && theirs.status != http.StatusNotFound {
-		theirs.relay(w)
-		return nil
+	own, err := j.askOurs(q)
+	if err != nil {
+		if own = refusedBy(err); own == nil || own.status != http.StatusNotFound {
+			return err
+		}
+		own = theirs
 	}
-	own, err := f.askOurs(w, r, c, q)
-	switch {
-	case err != nil:
-		return err
-	case own.status == http.StatusNotFound:
-		theirs.relay(w)
-	default:
-		own.relay(w)
-	}
+	own.relay(j.w)
 	return nil
 }
 
@@ -248,14 +233,12 @@ var ofBoth = []string{"check_limit", "force"}
 // split tells the limits of Neutron's resources from those of ours, which are nil
 // if the body has none: then it is all Neutron's, to refuse what is none at all.
 func split(body []byte) (theirs, own object) {
-	var all struct {
-		Quota object `json:"quota"`
-	}
-	if json.Unmarshal(body, &all) != nil {
+	var all, limits object
+	if json.Unmarshal(body, &all) != nil || json.Unmarshal(all["quota"], &limits) != nil {
 		return nil, nil
 	}
 	theirs, own = object{}, object{}
-	for name, v := range all.Quota {
+	for name, v := range limits {
 		switch {
 		case slices.Contains(ofBoth, name):
 			theirs[name], own[name] = v, v
