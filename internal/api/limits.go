@@ -23,7 +23,8 @@ const (
 	bodyPause = 10 * time.Second
 	bodyTime  = 60 * time.Second
 	// smallBody is what a body may have without being counted: as much as there
-	// are connections. Above that, receivedAtOnce bounds all that are on their way.
+	// are connections. Above that, receivedAtOnce bounds all that are kept at the
+	// same time.
 	smallBody      = 16 << 10
 	receivedAtOnce = 64 << 20
 
@@ -64,10 +65,12 @@ func checkURI(r *http.Request) error {
 	return nil
 }
 
-// stay is a request's place among those that are worked on.
+// stay is a request's place among those that are worked on, and what of its body
+// is counted (see bodiesKept).
 type stay struct {
 	places chan struct{}
 	held   bool
+	kept   int64
 }
 
 type stayKey struct{}
@@ -102,10 +105,13 @@ func (s *stay) leave() {
 // that it has.
 func (s *server) admit(r *http.Request, work func(*http.Request) (answer, error)) (answer, error) {
 	place := &stay{places: s.places}
+	defer func() {
+		place.leave()
+		bodiesKept.Add(-place.kept)
+	}()
 	if err := place.enter(r.Context()); err != nil {
 		return answer{}, err
 	}
-	defer place.leave()
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), stayKey{}, place), requestTime)
 	defer cancel()
 	out, err := work(r.WithContext(ctx))
@@ -117,11 +123,12 @@ func (s *server) admit(r *http.Request, work func(*http.Request) (answer, error)
 	return out, err
 }
 
-// onTheWay is how much of large bodies was received and is not answered yet.
-var onTheWay atomic.Int64
+// bodiesKept is how much of large bodies there is in memory: of those that come in, and
+// of those whose requests are not answered yet.
+var bodiesKept atomic.Int64
 
-// receive reads a request's body. A slow client holds neither a place nor, beyond
-// the limits above, the connection.
+// receive reads the body of a request that was admitted. A slow client holds
+// neither a place nor, beyond the limits above, the connection.
 func receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errBodyTooLarge
@@ -132,22 +139,19 @@ func receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
-	if place, ok := r.Context().Value(stayKey{}).(*stay); ok {
-		place.leave()
-		data, err := receiveAll(w, r)
-		if err != nil {
-			return nil, err
-		}
-		return data, place.enter(r.Context())
+	place := r.Context().Value(stayKey{}).(*stay)
+	place.leave()
+	data, err := place.receive(w, r)
+	if err != nil {
+		return nil, err
 	}
-	return receiveAll(w, r)
+	return data, place.enter(r.Context())
 }
 
-func receiveAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// receive counts what is larger than small until the request is answered.
+func (s *stay) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	connection := http.NewResponseController(w) // which a test's recorder has none of
 	end := time.Now().Add(bodyTime)
-	var counted int64
-	defer func() { onTheWay.Add(-counted) }()
 	var body bytes.Buffer
 	for {
 		pause := time.Now().Add(bodyPause)
@@ -167,7 +171,8 @@ func receiveAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		case err != nil:
 			return nil, errBodyCut
 		}
-		if counted += smallBody; onTheWay.Add(smallBody) > receivedAtOnce {
+		s.kept += smallBody
+		if bodiesKept.Add(smallBody) > receivedAtOnce {
 			return nil, errBusy
 		}
 	}

@@ -210,7 +210,9 @@ func (e endpoint[T]) permitted(ctx context.Context, all []T) []T {
 }
 
 // find looks up the object that the path names, for who may do verb to it. Who
-// may not is told the same whether it exists or not.
+// may not is told the same whether it exists or not. That it cannot be looked up
+// is for those to know who might be allowed: a client must not take a database
+// that is away for a right that it has lost.
 func (e endpoint[T]) find(r *http.Request, verb string) (T, error) {
 	ctx, action := r.Context(), verb+"_"+e.name
 	var none T
@@ -226,10 +228,10 @@ func (e endpoint[T]) find(r *http.Request, verb string) (T, error) {
 		return x, nil
 	case err != nil && e.Policy.AllowsAll(action, credentialsOf(ctx)):
 		return none, err
+	case err != nil && l2gw.ErrorCode(err) != l2gw.NotFound && (e.missing != nil || e.allows(ctx, action, ownedBy(callerOf(ctx).Project))):
+		return none, err
 	case e.missing == nil:
 		return none, l2gw.AdminRequired(verbOf(action))
-	case err != nil && l2gw.ErrorCode(err) != l2gw.NotFound:
-		return none, err
 	}
 	return none, e.missing(pathID(r))
 }
