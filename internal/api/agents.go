@@ -12,12 +12,6 @@ import (
 
 // agents are read-only: they come and go by themselves.
 func agents(s *server) resource[l2gw.AgentState] {
-	all := func() []l2gw.AgentState {
-		if s.Agents == nil {
-			return nil
-		}
-		return slices.Clone(s.Agents.Agents())
-	}
 	return resource[l2gw.AgentState]{
 		name: "l2_gateway_agent", collection: "l2_gateway_agents", path: "l2-gateway-agents",
 		title: "L2 gateway agent", doc: "Agents that are there, and those that were within the last day.",
@@ -30,9 +24,9 @@ func agents(s *server) resource[l2gw.AgentState] {
 			}
 		},
 		id:   func(a *l2gw.AgentState) string { return a.Name },
-		list: func(context.Context, store.Query) ([]l2gw.AgentState, error) { return all(), nil },
+		list: func(context.Context, store.Query) ([]l2gw.AgentState, error) { return s.agentStates(), nil },
 		get: func(_ context.Context, name string) (l2gw.AgentState, error) {
-			for _, a := range all() {
+			for _, a := range s.agentStates() {
 				if a.Name == name {
 					return a, nil
 				}
@@ -40,6 +34,14 @@ func agents(s *server) resource[l2gw.AgentState] {
 			return l2gw.AgentState{}, agentNotFound(name)
 		},
 	}
+}
+
+// agentStates are the caller's to sort and to cut.
+func (s *server) agentStates() []l2gw.AgentState {
+	if s.Agents == nil {
+		return nil
+	}
+	return slices.Clone(s.Agents.Agents())
 }
 
 var agentAttributes = table[l2gw.AgentState]{
@@ -79,11 +81,7 @@ var agentAttributes = table[l2gw.AgentState]{
 		)),
 		show: func(a *l2gw.AgentState) any { return showAgentDatabases(a.Databases) },
 		matches: func(a *l2gw.AgentState) []string {
-			names := make([]string, len(a.Databases))
-			for i, d := range a.Databases {
-				names[i] = d.Name
-			}
-			return names
+			return mapped(a.Databases, func(d l2gw.AgentDatabase) string { return d.Name })
 		},
 	},
 }

@@ -174,7 +174,7 @@ var deviceAttributes = table[deviceView]{
 	{
 		name: "ports", doc: "Its ports and the VLANs bound there. A filter looks for their names.", schema: portSchema,
 		show:    func(d *deviceView) any { return showPorts(d.Ports) },
-		matches: func(d *deviceView) []string { return portNames(d.Ports) },
+		matches: func(d *deviceView) []string { return mapped(d.Ports, func(p l2gw.PortState) string { return p.Name }) },
 	},
 	{
 		name: "rows", doc: "How many rows there are in each table of its database.", schema: mapOf(between(0, 1<<31-1)),
@@ -197,8 +197,10 @@ var deviceAttributes = table[deviceView]{
 	},
 	{
 		name: "held", doc: "Removals that wait for an operator, or for a second look. A filter looks for their networks.", schema: heldSchema,
-		show:    func(d *deviceView) any { return showHeld(d.database.Held) },
-		matches: func(d *deviceView) []string { return heldNetworks(d.database.Held) },
+		show: func(d *deviceView) any { return showHeld(d.database.Held) },
+		matches: func(d *deviceView) []string {
+			return mapped(d.database.Held, func(h l2gw.HeldRemoval) string { return h.NetworkID })
+		},
 	},
 }
 
@@ -222,14 +224,6 @@ func showHeld(held []l2gw.HeldRemoval) []object {
 			{"since", timestamp(h.Since)},
 			{"confirms", h.Confirms},
 		}
-	}
-	return out
-}
-
-func heldNetworks(held []l2gw.HeldRemoval) []string {
-	out := make([]string, len(held))
-	for i, h := range held {
-		out[i] = h.NetworkID
 	}
 	return out
 }
@@ -270,14 +264,6 @@ func showPorts(ports []l2gw.PortState) []object {
 			{"faults", texts(p.Faults)},
 			{"bindings", bindings},
 		}
-	}
-	return out
-}
-
-func portNames(ports []l2gw.PortState) []string {
-	out := make([]string, len(ports))
-	for i, p := range ports {
-		out[i] = p.Name
 	}
 	return out
 }

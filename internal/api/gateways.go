@@ -56,7 +56,7 @@ func gateways(s *server) resource[gatewayView] {
 		id:           func(g *gatewayView) string { return g.ID },
 		list: func(ctx context.Context, q store.Query) ([]gatewayView, error) {
 			all, err := s.Store.Gateways(ctx, q)
-			return viewAll(all, view), err
+			return mapped(all, view), err
 		},
 		get: func(ctx context.Context, id string) (gatewayView, error) {
 			g, err := s.Store.Gateway(ctx, id)
@@ -71,7 +71,7 @@ func gateways(s *server) resource[gatewayView] {
 				all[i].Devices, _ = given[[]l2gw.Device](vs, "devices")
 			}
 			made, err := s.Store.CreateGateways(ctx, all)
-			return viewAll(made, view), err
+			return mapped(made, view), err
 		},
 		update: func(ctx context.Context, id string, change values) (gatewayView, error) {
 			u := l2gw.GatewayUpdate{
@@ -104,7 +104,7 @@ var gatewayAttributes = table[gatewayView]{
 		schema: deviceSchema, given: givenDeviceSchema,
 		post: true, put: true, required: true, accept: acceptDevices,
 		show:    func(g *gatewayView) any { return showDevices(g.Devices) },
-		matches: func(g *gatewayView) []string { return deviceNames(g.Devices) },
+		matches: func(g *gatewayView) []string { return mapped(g.Devices, func(d l2gw.Device) string { return d.Name }) },
 	},
 	{
 		name: "remove_devices", doc: "Names of devices to take away.", given: listOf(nameSchema),
@@ -187,14 +187,6 @@ func showVLANs(vlans []l2gw.VLAN) []string {
 	out := make([]string, len(vlans))
 	for i, v := range vlans {
 		out[i] = strconv.Itoa(int(v))
-	}
-	return out
-}
-
-func deviceNames(devices []l2gw.Device) []string {
-	out := make([]string, len(devices))
-	for i, d := range devices {
-		out[i] = d.Name
 	}
 	return out
 }
@@ -293,11 +285,11 @@ func acceptVLANs(name string, v any) ([]l2gw.VLAN, error) {
 	return vlans, nil
 }
 
-// viewAll makes a view of each.
-func viewAll[T, V any](all []T, view func(T) V) []V {
+// mapped is what f makes of each; nil of none.
+func mapped[T, V any](all []T, f func(T) V) []V {
 	out := slices.Grow([]V(nil), len(all))
 	for _, x := range all {
-		out = append(out, view(x))
+		out = append(out, f(x))
 	}
 	return out
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"l2gw"
@@ -23,12 +22,6 @@ func neutronAgentID(a *l2gw.AgentState) string {
 // neutronAgents are our agents in the form that Neutron's clients list
 // (`openstack network agent list`); l2_gateway_agents say more.
 func neutronAgents(s *server) resource[l2gw.AgentState] {
-	all := func() []l2gw.AgentState {
-		if s.Agents == nil {
-			return nil
-		}
-		return slices.Clone(s.Agents.Agents())
-	}
 	return resource[l2gw.AgentState]{
 		name: "agent", collection: "agents", path: "agents",
 		title: "agent", doc: "The gateway agents, as Neutron shows agents; read-only.",
@@ -39,9 +32,9 @@ func neutronAgents(s *server) resource[l2gw.AgentState] {
 			return l2gw.AgentState{Name: "l2gw-agent-1", Version: "1.0", Since: at}
 		},
 		id:   neutronAgentID,
-		list: func(context.Context, store.Query) ([]l2gw.AgentState, error) { return all(), nil },
+		list: func(context.Context, store.Query) ([]l2gw.AgentState, error) { return s.agentStates(), nil },
 		get: func(_ context.Context, id string) (l2gw.AgentState, error) {
-			for _, a := range all() {
+			for _, a := range s.agentStates() {
 				if neutronAgentID(&a) == id {
 					return a, nil
 				}
