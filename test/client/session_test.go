@@ -18,11 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestMain(m *testing.M) {
-	code := keystone.Main{M: m}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(product.Main{M: keystone.Main{M: m}}.Run()) }
 
 const inventory = `networks:
   - {id: 50cdaa0d-0fc7-41c1-81c8-e79f891126d2, name: clinet, vni: 5001, mtu: 1450}

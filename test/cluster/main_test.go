@@ -14,11 +14,7 @@ import (
 	"l2gw/test/sqlserver"
 )
 
-func TestMain(m *testing.M) {
-	code := sqlserver.Main{M: m}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(product.Main{M: sqlserver.Main{M: m}}.Run()) }
 
 const (
 	network   = "11111111-1111-1111-1111-111111111111"

@@ -13,11 +13,7 @@ import (
 	"l2gw/test/sqlserver"
 )
 
-func TestMain(m *testing.M) {
-	code := sqlserver.Main{M: m}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(product.Main{M: sqlserver.Main{M: m}}.Run()) }
 
 const (
 	netA = "aaaaaaaa-0000-4000-8000-000000000001"

@@ -12,8 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := sqlserver.Main{M: m}.Run()
-	product.RemoveBinary()
+	code := product.Main{M: sqlserver.Main{M: m}}.Run()
 	removeFirst()
 	os.Exit(code)
 }

@@ -10,9 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := neutron.Main{M: sqlserver.Main{M: m}}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
+	os.Exit(product.Main{M: neutron.Main{M: sqlserver.Main{M: m}}}.Run())
 }
 
 const inventory = `networks:

@@ -16,8 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := keystone.Main{M: m}.Run()
-	product.RemoveBinary()
+	code := product.Main{M: keystone.Main{M: m}}.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			os.Stderr.WriteString(err.Error())

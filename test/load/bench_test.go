@@ -23,9 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := keystone.Main{M: sqlserver.Main{M: m}}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
+	os.Exit(product.Main{M: keystone.Main{M: sqlserver.Main{M: m}}}.Run())
 }
 
 const (

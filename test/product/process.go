@@ -31,7 +31,18 @@ var build struct {
 	err  error
 }
 
-// RemoveBinary removes what Binary and SwitchFiles made; a TestMain calls it at the end.
+// Main wraps the tests of a package that runs the program (Binary, SwitchFiles), or
+// another wrapper of them: os.Exit(product.Main{M: m}.Run()).
+type Main struct{ M interface{ Run() int } }
+
+// Run runs the tests, then removes what they built.
+func (m Main) Run() int {
+	code := m.M.Run()
+	RemoveBinary()
+	return code
+}
+
+// RemoveBinary removes what Binary and SwitchFiles made.
 func RemoveBinary() {
 	if switches.dir != "" {
 		os.RemoveAll(switches.dir)

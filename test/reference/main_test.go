@@ -10,7 +10,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := sqlserver.Main{M: keystone.Main{M: m}}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
+	os.Exit(product.Main{M: sqlserver.Main{M: keystone.Main{M: m}}}.Run())
 }
