@@ -42,17 +42,26 @@ func TestAnExplanationShowsTheChecksThatDecided(t *testing.T) {
 	}
 }
 
+// drawn is an Enforcer of a rule "act" of any expression; nil if it means nothing.
+func drawn(t *rapid.T) *Enforcer {
+	files := []written{{name: "one", text: "role:admin"}, {name: "two", text: "user_id:u1"}, {name: "act", text: expressions().Draw(t, "expression")}}
+	s, err := compile(nil, files, Options{})
+	if err != nil {
+		return nil
+	}
+	e := &Enforcer{}
+	s.marks = []mark{{}}
+	e.rules.Store(s)
+	e.next.Store(1 << 62)
+	return e
+}
+
 func TestAnExplanationAnswersAsAllowsDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		files := []written{{name: "one", text: "role:admin"}, {name: "two", text: "user_id:u1"}, {name: "act", text: expressions().Draw(t, "expression")}}
-		s, err := compile(nil, files, Options{})
-		if err != nil {
+		e := drawn(t)
+		if e == nil {
 			return
 		}
-		e := &Enforcer{}
-		s.marks = []mark{{}}
-		e.rules.Store(s)
-		e.next.Store(1 << 62)
 		for _, q := range everything("act") {
 			if d := e.Explain("act", q.target, q.credentials); d.Allowed != e.Allows("act", q.target, q.credentials) || d.Steps[0].Result != d.Allowed {
 				t.Fatalf("%v: %+v", q, d)
@@ -64,15 +73,10 @@ func TestAnExplanationAnswersAsAllowsDoes(t *testing.T) {
 func TestWhatIsAllowedToAnyTargetIsAllowedToEach(t *testing.T) {
 	sure := 0
 	rapid.Check(t, func(t *rapid.T) {
-		files := []written{{name: "one", text: "role:admin"}, {name: "two", text: "user_id:u1"}, {name: "act", text: expressions().Draw(t, "expression")}}
-		s, err := compile(nil, files, Options{})
-		if err != nil {
+		e := drawn(t)
+		if e == nil {
 			return
 		}
-		e := &Enforcer{}
-		s.marks = []mark{{}}
-		e.rules.Store(s)
-		e.next.Store(1 << 62)
 		for _, q := range everything("act") {
 			if e.AllowsAll("act", q.credentials) {
 				sure++
