@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"l2gw/internal/python"
 )
 
 // machine is v as programs see it.
@@ -25,71 +25,21 @@ func humanText(v any) string {
 }
 
 // machineText is v as the openstack client prints values, which is Python's str.
-func machineText(v any) string {
-	if s, ok := machine(v).(string); ok {
-		return s
-	}
-	return pythonText(machine(v))
-}
+func machineText(v any) string { return python.Str(v) }
 
 // pythonText is v as Python's repr writes it.
-func pythonText(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "None"
-	case bool:
-		if v {
-			return "True"
-		}
-		return "False"
-	case string:
-		return pythonString(v)
-	case list:
-		parts := make([]string, len(v))
-		for i, x := range v {
-			parts[i] = pythonText(machine(x))
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	case dict:
-		parts := make([]string, len(v))
-		for i, p := range v {
-			parts[i] = pythonText(p.key) + ": " + pythonText(machine(p.value))
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	default:
-		return fmt.Sprint(v)
-	}
-}
+func pythonText(v any) string { return python.Repr(v) }
 
-// pythonString is a text as Python's repr writes it: in single quotes unless only
-// they are in it, and what cannot be printed as an escape.
-func pythonString(s string) string {
-	quote := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		quote = '"'
+// Python is what programs see of a cell.
+func (c cell) Python() any { return c.value }
+
+// Python is a dict in the same order.
+func (d dict) Python() any {
+	items := make(python.Dict, len(d))
+	for i, p := range d {
+		items[i] = python.Item{Key: p.key, Value: p.value}
 	}
-	b := []byte{quote}
-	for _, r := range s {
-		switch {
-		case r == rune(quote) || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r == '\n':
-			b = append(b, `\n`...)
-		case r == '\r':
-			b = append(b, `\r`...)
-		case r == '\t':
-			b = append(b, `\t`...)
-		case unicode.IsPrint(r):
-			b = utf8.AppendRune(b, r)
-		case r < 0x100:
-			b = fmt.Appendf(b, `\x%02x`, r)
-		case r < 0x10000:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		default:
-			b = fmt.Appendf(b, `\U%08x`, r)
-		}
-	}
-	return string(append(b, quote))
+	return items
 }
 
 // appendJSON writes v as Python's json does: ASCII alone, and a space after each

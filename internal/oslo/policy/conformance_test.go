@@ -15,8 +15,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// python is a Python process that answers with Debian's oslo.policy.
-type python struct {
+// interpreter is a Python process that answers with Debian's oslo.policy.
+type interpreter struct {
 	mu  sync.Mutex
 	in  *json.Encoder
 	out *bufio.Reader
@@ -44,7 +44,7 @@ type answer struct {
 	Corpus  [][3]string
 }
 
-func startPython(t *testing.T) *python {
+func startPython(t *testing.T) *interpreter {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "/usr/bin/python3", "testdata/reference.py")
 	var complaints strings.Builder
@@ -66,7 +66,7 @@ func startPython(t *testing.T) *python {
 			t.Errorf("%v (run `make deps`?): %s", err, complaints.String())
 		}
 	})
-	return &python{in: json.NewEncoder(in), out: bufio.NewReader(out)}
+	return &interpreter{in: json.NewEncoder(in), out: bufio.NewReader(out)}
 }
 
 type fataler interface {
@@ -74,7 +74,7 @@ type fataler interface {
 	Fatalf(format string, a ...any)
 }
 
-func (o *python) ask(t fataler, r request) answer {
+func (o *interpreter) ask(t fataler, r request) answer {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -94,7 +94,7 @@ func (o *python) ask(t fataler, r request) answer {
 
 // compare asks both and reports where they differ. It returns how many answers were
 // compared, and how many of those were yes.
-func (o *python) compare(t fataler, rules map[string]any, questions []asked) (compared, yes int) {
+func (o *interpreter) compare(t fataler, rules map[string]any, questions []asked) (compared, yes int) {
 	t.Helper()
 	a := o.ask(t, request{Rules: rules, Asked: questions})
 	var files []written

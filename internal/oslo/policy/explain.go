@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"l2gw/internal/python"
 )
 
 // Decision is an answer with what led to it.
@@ -119,7 +121,7 @@ func (x *explanation) wanted(t template) string {
 		}
 	}
 	value, _ := t.fill(x.target)
-	return "; the target's " + strings.Join(everySecond(t.parts), ", ") + " gives " + quoted(value)
+	return "; the target's " + strings.Join(everySecond(t.parts), ", ") + " gives " + python.Quote(value)
 }
 
 func everySecond(parts []string) (list []string) {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"l2gw/internal/python"
 )
 
 // maxDepth bounds parentheses and nots within each other.
@@ -265,7 +267,7 @@ func literal(s string) (string, bool) {
 		}
 	case decimal.MatchString(s) && strings.ContainsAny(s, ".eE"):
 		f, err := strconv.ParseFloat(s, 64)
-		return pythonFloat(f), err == nil
+		return python.Float(f), err == nil
 	}
 	return "", false
 }
