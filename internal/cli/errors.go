@@ -13,6 +13,9 @@ const (
 
 	exitDiffers    = 1 // validate: a switch does not hold what it should
 	exitNotChecked = 2 // validate: a switch could not be asked
+
+	exitNotActive = 1 // status --exit-code: something is not ACTIVE
+	exitNotKnown  = 2 // status --exit-code: nobody can tell
 )
 
 // exitError ends the program with a code. Its message may be "": all is said.

@@ -30,6 +30,15 @@ func columns(tty *os.File) int {
 	return int(size.Col)
 }
 
+// rows is how high a terminal is, 0 if it does not say.
+func rows(tty *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(tty.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Row)
+}
+
 // askPassword asks for the password at the terminal, without showing it. Where there
 // is none, it returns "".
 func (a *app) askPassword() (string, error) {
