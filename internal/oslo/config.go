@@ -18,11 +18,9 @@ type Config struct {
 	given   map[option]string // defaults that others may refer to
 	lookup  func(string) (string, bool)
 
-	steps  int // substitutions for the value that is being read
-	read   map[option]bool
-	errs   []error
-	old    []Deprecation
-	hasOld map[Deprecation]bool
+	steps int // substitutions for the value that is being read
+	read  map[option]bool
+	errs  []error
 }
 
 // option names an option: its group, "DEFAULT" if none, and its name with underscores.
@@ -53,13 +51,6 @@ type Option struct {
 	Origin
 }
 
-// Deprecation is an old name that a file uses, and the one to use instead.
-type Deprecation struct {
-	OldGroup, OldName string
-	Group, Name       string
-	Origin
-}
-
 // Load reads the files in the given order, then the *.conf files of each
 // directory by name. What comes later wins. A ~ at the beginning of a path is the home directory.
 //
@@ -67,7 +58,7 @@ type Deprecation struct {
 // finds a [ParseError] in it, errors.Is [os.ErrNotExist] and such. There is no Config then.
 func Load(files, dirs []string) (*Config, error) {
 	c := &Config{
-		aliases: map[option][]option{}, given: map[option]string{}, read: map[option]bool{}, hasOld: map[Deprecation]bool{},
+		aliases: map[option][]option{}, given: map[option]string{}, read: map[option]bool{},
 	}
 	var errs []error
 	paths := make([]string, 0, len(files))
@@ -203,7 +194,6 @@ func (c *Config) values(o option) []value {
 	for _, f := range c.files {
 		for _, n := range names {
 			if vs := f[n]; len(vs) > 0 {
-				c.noteOld(o, n, vs[len(vs)-1].from)
 				found = append(slices.Clone(vs), found...)
 			}
 		}
@@ -221,27 +211,12 @@ func (c *Config) value(o option) (value, bool) {
 	for _, f := range c.files {
 		for _, n := range names {
 			if vs := f[n]; len(vs) > 0 {
-				c.noteOld(o, n, vs[len(vs)-1].from)
 				return vs[len(vs)-1], true
 			}
 		}
 	}
 	return value{}, false
 }
-
-func (c *Config) noteOld(o, old option, from Origin) {
-	if o == old {
-		return
-	}
-	d := Deprecation{OldGroup: old.group, OldName: old.name, Group: o.group, Name: o.name, Origin: from}
-	if !c.hasOld[d] {
-		c.hasOld[d] = true
-		c.old = append(c.old, d)
-	}
-}
-
-// Deprecations are the old names that were found so far, for a warning.
-func (c *Config) Deprecations() []Deprecation { return slices.Clone(c.old) }
 
 // Err is all that was wrong with the values that were read so far, each once, or nil.
 // errors.As finds a [ValueError] in it.

@@ -1,7 +1,7 @@
 package oslo
 
 import (
-	"math"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,12 +14,6 @@ import (
 func (c *Config) Has(group, name string) bool {
 	_, ok := c.value(key(group, name))
 	return ok
-}
-
-// Where says which file and line an option's value comes from; zero if it is not set.
-func (c *Config) Where(group, name string) Origin {
-	v, _ := c.value(key(group, name))
-	return v.from
 }
 
 // String reads a text (StrOpt). The default may refer to other options as well.
@@ -112,37 +106,19 @@ func (c *Config) Bool(group, name string, otherwise bool) bool {
 	return otherwise
 }
 
-// Int reads a whole number in decimal digits (IntOpt). An empty value counts as not set.
-func (c *Config) Int(group, name string, otherwise int) int {
-	return c.IntWithin(group, name, otherwise, math.MinInt, math.MaxInt)
-}
-
-// IntWithin reads a whole number from least to most (IntOpt with min and max, PortOpt).
+// IntWithin reads a whole number in decimal digits, from least to most (IntOpt with min and max,
+// PortOpt). An empty value counts as not set.
 func (c *Config) IntWithin(group, name string, otherwise, least, most int) int {
 	text, ok, o, v := c.text(group, name)
 	if text = strings.TrimFunc(text, isSpace); !ok || text == "" {
 		return otherwise
 	}
 	n, err := strconv.Atoi(digits(text))
-	switch {
-	case err != nil && least == math.MinInt && most == math.MaxInt:
-		c.wrong(o, v, "want a whole number")
-	case err != nil || n < least || n > most:
-		c.wrong(o, v, "want a whole number "+bounds(least, most))
-	default:
-		return n
+	if err != nil || n < least || n > most {
+		c.wrong(o, v, fmt.Sprintf("want a whole number from %d to %d", least, most))
+		return otherwise
 	}
-	return otherwise
-}
-
-func bounds(least, most int) string {
-	switch {
-	case most == math.MaxInt:
-		return "of at least " + strconv.Itoa(least)
-	case least == math.MinInt:
-		return "of at most " + strconv.Itoa(most)
-	}
-	return "from " + strconv.Itoa(least) + " to " + strconv.Itoa(most)
+	return n
 }
 
 // digits takes the single underscores between digits out that Python allows in numbers.
@@ -157,20 +133,6 @@ func digits(text string) string {
 	return string(b)
 }
 
-// Float reads a decimal number (FloatOpt). An empty value counts as not set.
-func (c *Config) Float(group, name string, otherwise float64) float64 {
-	text, ok, o, v := c.text(group, name)
-	if text = strings.TrimFunc(text, isSpace); !ok || text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseFloat(digits(text), 64)
-	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || strings.ContainsAny(text, "xXpP") {
-		c.wrong(o, v, "want a number such as 2 or 0.5")
-		return otherwise
-	}
-	return n
-}
-
 // Choice reads one of a few words (StrOpt with choices).
 func (c *Config) Choice(group, name, otherwise string, choices ...string) string {
 	text, ok, o, v := c.text(group, name)
@@ -182,14 +144,6 @@ func (c *Config) Choice(group, name, otherwise string, choices ...string) string
 		return otherwise
 	}
 	return text
-}
-
-// Wrong notes that the value of an option will not do for a reason that only the caller
-// knows; it comes up in Err with the place where the value stands.
-func (c *Config) Wrong(group, name, reason string) {
-	o := key(group, name)
-	v, _ := c.value(o)
-	c.wrong(o, v, reason)
 }
 
 // text is the one value of an option with its variables replaced; false if there is none to be had.
