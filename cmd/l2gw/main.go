@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -58,7 +60,25 @@ func newLogger(level string, out io.Writer) (*slog.Logger, error) {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level %q: it must be debug, info, warn or error", level)
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l, ReplaceAttr: withReason})), nil
+}
+
+// withReason has the log tell of an error what lies behind it, too: users of the
+// API are not told why something is not available, operators must be.
+func withReason(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindAny {
+		return a
+	}
+	if err, ok := a.Value.Any().(error); ok {
+		text := err.Error()
+		for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
+			if s := inner.Error(); !strings.Contains(text, s) {
+				text += ": " + s
+			}
+		}
+		a.Value = slog.StringValue(text)
+	}
+	return a
 }
 
 func parseIPv4(s string) (netip.Addr, error) {

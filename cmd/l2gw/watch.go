@@ -36,6 +36,8 @@ func readiness(st *store.Store, ctl *controller.Controller, id string) func() []
 			_, err := st.Revision(ctx)
 			return withCause(err)
 		}},
+		// Not required: all servers have the same database, and reads may go on.
+		{Name: "store takes writes", Run: func(context.Context) error { return withCause(st.Writes()) }},
 		{Name: "intent", Required: true, Run: func(context.Context) error {
 			if _, read := ctl.Intent(); !read {
 				return errors.New("the controller has not read yet what users want")

@@ -34,6 +34,10 @@ type engine struct {
 	// patience is how long a transaction is tried again while others are in its way.
 	patience time.Duration
 
+	// there says why the database cannot be used any more that was opened; nil: the
+	// server sees to that.
+	there func() error
+
 	// local: what is said to it does not leave this host.
 	local bool
 	// rowwise: (a, b) > (1, 2) enters an index.
@@ -77,36 +81,62 @@ func usual() tuning {
 	return tuning{poolSize: readConnections, lifetime: connectionLifetime, syncWait: 1, retryInterval: 10 * time.Second, silence: silence}
 }
 
-func open(ctx context.Context, connection string, t tuning) (engine, error) {
+// kind is a make of database.
+type kind int
+
+const (
+	kindSQLite kind = iota
+	kindPostgreSQL
+	kindMySQL
+)
+
+// place is where a URL says that the database is.
+type place struct {
+	kind   kind
+	path   string  // SQLite: what follows "sqlite://"
+	server address // the others
+}
+
+// parseURL takes a URL apart.
+func parseURL(connection string) (place, error) {
 	scheme, rest, found := strings.Cut(connection, "://")
 	if !found {
-		return engine{}, errNoURL
+		return place{}, errNoURL
 	}
 	dialect, driver, _ := strings.Cut(scheme, "+")
-	switch dialect {
-	case "sqlite":
-		if driver != "" && driver != "pysqlite" {
-			break
-		}
-		return openSQLite(rest, t)
-	case "postgresql", "postgres", "mysql", "mariadb":
-		a, err := parseAddress(rest)
-		if err != nil {
-			return engine{}, err
-		}
-		if a.dialect = dialect; dialect == "postgres" {
-			a.dialect = "postgresql"
-		}
-		if err := a.needDatabase(); err != nil {
-			return engine{}, err
-		}
-		if strings.HasPrefix(dialect, "postgres") {
-			return openPostgreSQL(a, t)
-		}
-		return openMySQL(ctx, a, t)
+	kind, known := map[string]kind{
+		"sqlite": kindSQLite, "postgresql": kindPostgreSQL, "postgres": kindPostgreSQL, "mysql": kindMySQL, "mariadb": kindMySQL,
+	}[dialect]
+	if !known || kind == kindSQLite && driver != "" && driver != "pysqlite" {
+		return place{}, fmt.Errorf("database URL: the scheme %q is not supported: it must be sqlite, postgresql, mysql or mariadb, "+
+			"the latter three with any driver such as +psycopg2 or +pymysql", scheme)
 	}
-	return engine{}, fmt.Errorf("database URL: the scheme %q is not supported: it must be sqlite, postgresql, mysql or mariadb, "+
-		"the latter three with any driver such as +psycopg2 or +pymysql", scheme)
+	if kind == kindSQLite {
+		return place{kind: kind, path: rest}, nil
+	}
+	a, err := parseAddress(rest)
+	if err != nil {
+		return place{}, err
+	}
+	if a.dialect = dialect; kind == kindPostgreSQL {
+		a.dialect = "postgresql"
+	}
+	return place{kind: kind, server: a}, a.needDatabase()
+}
+
+func open(ctx context.Context, connection string, t tuning) (engine, error) {
+	where, err := parseURL(connection)
+	if err != nil {
+		return engine{}, err
+	}
+	switch where.kind {
+	case kindSQLite:
+		return openSQLite(where.path, t)
+	case kindMySQL:
+		return openMySQL(ctx, where.server, t)
+	default:
+		return openPostgreSQL(where.server, t)
+	}
 }
 
 // pools opens a server's database. No connection is made.

@@ -27,8 +27,15 @@ var errUnchanged = errors.New("nothing to change")
 // was lost had arrived.
 var errDone = errors.New("this write was committed before")
 
+// errGone ends an attempt that another's row was in the way of, which is there no
+// more.
+var errGone = errors.New("what was in the way is gone")
+
 // errNoConnection ends the waiting for a connection.
 var errNoConnection = fmt.Errorf("no connection to the database for %v: %w", beginLimit, context.DeadlineExceeded)
+
+// errMoved ends what would use a file of SQLite's that is not where it was opened.
+var errMoved = errors.New("the file of the database was removed or replaced while it was in use; put it back, or restart to use what is there now")
 
 // fault is what an error of the database means for the transaction.
 type fault int
@@ -47,6 +54,9 @@ const (
 )
 
 func faultOf(err error) fault {
+	if errors.Is(err, errGone) {
+		return duplicate
+	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return sqliteFault(e.Code() & 0xff) // the low byte is the primary code
 	}
@@ -55,6 +65,9 @@ func faultOf(err error) fault {
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return mysqlFault(e.Number)
+	}
+	if errors.Is(err, errMoved) {
+		return down
 	}
 	for _, broken := range []error{
 		sql.ErrConnDone, driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, pgconn.ErrConnClosed,

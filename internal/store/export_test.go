@@ -50,6 +50,14 @@ func (s *Store) Fill(ctx context.Context, tb testing.TB) {
 	}
 }
 
+// ReadOnly has SQLite refuse writes, as it does with a file system that the kernel made read-only.
+func (s *Store) ReadOnly(ctx context.Context, tb testing.TB, on bool) {
+	tb.Helper()
+	if _, err := s.writes.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = %t", on)); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // Analyze brings the statistics up to date by which the engine plans.
 func (s *Store) Analyze(ctx context.Context, tb testing.TB) {
 	tb.Helper()

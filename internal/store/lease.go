@@ -60,6 +60,7 @@ func (s *Store) AcquireLease(ctx context.Context, name, holder string, term time
 			got, err = s.takeLease(ctx, tx, name, holder, term, int64(above))
 			return err
 		}), nil)
+		s.noteWrite(err)
 		return got, err
 	})
 	return got.epoch, got.held, err
@@ -124,6 +125,7 @@ func (s *Store) changeLease(ctx context.Context, name, holder string, epoch uint
 			got.held = n == 1
 			return false, err
 		}, nil)
+		s.noteWrite(err)
 		return got, err
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pressly/goose/v3"
 )
 
 // Store is one open database. It may be used by any number of goroutines.
@@ -18,7 +20,8 @@ type Store struct {
 	quotas  map[string]int // by resource, of projects without limits of their own
 	tuning  tuning
 
-	closed atomic.Bool
+	closed  atomic.Bool
+	refused atomic.Pointer[error] // why the last write was not done; nil: it was
 
 	mu          sync.Mutex
 	subscribers map[chan struct{}]bool // guarded by mu
@@ -86,6 +89,11 @@ func (s *Store) open(ctx context.Context, url string) (err error) {
 		return hinted(err)
 	}
 	if err = upgrade(ctx, &s.engine, url, s.tuning); err != nil {
+		if s.dialect == goose.DialectSQLite3 {
+			if why := writable(s.name); why != nil { // which SQLite does not say
+				return errors.Join(why, s.engine.close())
+			}
+		}
 		return errors.Join(hinted(fmt.Errorf("open %s: %w", s.name, err)), s.engine.close())
 	}
 	return nil
@@ -117,6 +125,7 @@ func hinted(err error) error {
 
 // Close ends all connections. Later calls, and some of those under way, fail as Unavailable.
 func (s *Store) Close() error {
+	_ = s.present() // with SQLite this leaves no log for another file
 	s.closed.Store(true)
 	return s.close()
 }

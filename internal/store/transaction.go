@@ -76,6 +76,7 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 	if errors.Is(err, errDone) {
 		err = nil
 	}
+	s.noteWrite(err)
 	if err == nil {
 		if into, ok := ctx.Value(revisionKey{}).(*int64); ok {
 			*into = revision
@@ -133,12 +134,35 @@ func wrote(ctx context.Context, tx bun.Tx, revision int64, token string) error {
 // an epoch the error is [l2gw.ErrFenced], and nothing is done, if the controller's
 // lease has another.
 func (s *Store) transact(ctx context.Context, epoch uint64, f func(ctx context.Context, tx bun.Tx) error) error {
-	return s.persist(ctx, inTransaction(s.writes, s.writing, func(ctx context.Context, tx bun.Tx) error {
+	err := s.persist(ctx, inTransaction(s.writes, s.writing, func(ctx context.Context, tx bun.Tx) error {
 		if err := f(ctx, tx); err != nil {
 			return err
 		}
 		return fence(ctx, tx, epoch)
 	}), nil)
+	s.noteWrite(err)
+	return err
+}
+
+// noteWrite remembers how the last write ended.
+func (s *Store) noteWrite(err error) {
+	if e, ok := errors.AsType[*l2gw.Error](err); ok && e.Code == l2gw.Unavailable {
+		s.refused.Store(&err)
+		return
+	}
+	if err == nil {
+		s.refused.Store(nil)
+	}
+}
+
+// Writes returns why the last write was refused by the database, and nil if it was
+// not. Reads may go on meanwhile: a disk is full, or a server is read-only. It does
+// not ask: a server writes to its lease every few seconds, whatever else it does.
+func (s *Store) Writes() error {
+	if err := s.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // read runs f in a transaction that sees one moment of the database, again if the
@@ -182,8 +206,15 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 	for delay := 2 * time.Millisecond; ; delay = min(2*delay, 250*time.Millisecond) {
 		limited, cancel := context.WithTimeout(ctx, attemptLimit)
 		limited = context.WithValue(limited, startKey{}, start)
-		sent, err := try(limited)
+		var sent bool
+		err := s.present()
+		if err == nil {
+			sent, err = try(limited)
+		}
 		cancel()
+		if err == nil && sent {
+			err = s.present() // else it is committed to what nobody will see again
+		}
 		if err == nil {
 			return nil
 		}
@@ -220,6 +251,14 @@ func (s *Store) persist(ctx context.Context, try try, unanswered func()) error {
 		case <-time.After(delay/2 + rand.N(delay)):
 		}
 	}
+}
+
+// present says why the database is not what it was when it was opened, or returns nil.
+func (s *Store) present() error {
+	if s.there == nil {
+		return nil
+	}
+	return s.there()
 }
 
 // inTransaction tries f in a transaction.
