@@ -106,13 +106,8 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key, sections
 	}
 	o.unknown = nil
 	for _, u := range files.Unread() {
-		known := func(keys map[string]key) bool {
-			return slices.Contains(slices.Collect(maps.Values(keys)), key{u.Group, u.Name})
-		}
-		// Other programs have options of their own in the other sections.
-		ours := u.Group == "l2gw" || u.Group == "ovsdb" || slices.ContainsFunc(sections, func(s section) bool { return s.name == u.Group })
-		if ours && !known(commonKeys) && !known(serveKeys) && !known(agentKeys) {
-			o.unknown = append(o.unknown, fmt.Sprintf("%s (%s)", key{u.Group, u.Name}, u.Origin))
+		if is, hint := misspelt(key{u.Group, u.Name}, all, sections); is {
+			o.unknown = append(o.unknown, fmt.Sprintf("%s (%s)%s", key{u.Group, u.Name}, u.Origin, hint))
 		}
 	}
 	o.ignored = nil

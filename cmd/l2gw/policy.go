@@ -85,12 +85,25 @@ func (o policyOptions) enforcer(log *slog.Logger) (*policy.Enforcer, error) {
 	}
 	for _, dir := range dirs {
 		path, ok := found(dir)
+		if !ok && len(o.dirs) > 0 && !exists(path) {
+			log.Warn("the policy folder is not there; it is looked for again", "folder", path, "searched", o.folders)
+		}
 		if !ok && !filepath.IsAbs(path) && len(o.folders) > 0 && len(o.dirs) == 0 {
 			path = filepath.Join(o.folders[0], path)
 		}
 		options.Dirs = append(options.Dirs, path)
 	}
 	return policy.New(api.Rules(), options)
+}
+
+// read are the files that rules were read from.
+func (o policyOptions) read(rules *policy.Enforcer) (files []string) {
+	for _, r := range rules.Rules() {
+		if r.FromFile() && !slices.Contains(files, r.Origin.File) {
+			files = append(files, r.Origin.File)
+		}
+	}
+	return files
 }
 
 func exists(path string) bool {

@@ -125,6 +125,22 @@ func TestPolicyCommandsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestPolicyCommandsSayThatAConfiguredFileIsMissing(t *testing.T) {
+	cmd := newPolicy()
+	var said bytes.Buffer
+	cmd.SetOut(io.Discard)
+	cmd.SetErr(&said)
+	cmd.SetArgs([]string{"check", "get_l2_gateway", "--user-roles", "admin", "--policy-file", "/nosuch/policy.yaml", "--policy-dir", "/nosuch/policy.d"})
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"the policy file is not there; the built-in rules hold until it is", "/nosuch/policy.yaml", "the policy folder is not there", "/nosuch/policy.d"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("it does not say %q: %s", want, &said)
+		}
+	}
+}
+
 func TestAServerDoesNotStartWithRulesThatItCannotUnderstand(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/policy.yaml", []byte("# ours\ncreate_l2_gateway: role:admin or\n"), 0o600); err != nil {

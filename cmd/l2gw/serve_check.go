@@ -2,27 +2,36 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"l2gw/internal/fabric"
 	"l2gw/internal/inventory"
+	"l2gw/internal/store"
 	"l2gw/ovsdb"
 )
 
-// check shows what a server would use, and returns all that is wrong with it. It
-// opens no port, no database and no connection, and makes no file.
+// check shows what a server would use and what it would warn of, and returns all
+// that is wrong with it. It opens no port, no database and no connection, and
+// makes no file.
 func (s *serve) check(out io.Writer) error {
 	line := func(name string, v any) { fmt.Fprintf(out, "%-16s %v\n", name, v) }
+	warnings := &warnings{}
+	log := slog.New(warnings)
 	o := s.server
 	o.command = "serve"
-	auth, authErr := o.auth.authentication(slog.New(slog.DiscardHandler))
+	auth, authErr := o.auth.authentication(log)
 	line("server", cmp.Or(o.name, hostName("server")))
 	line("api", o.door.scheme()+"://"+o.listen)
 	if auth != nil {
@@ -41,25 +50,120 @@ func (s *serve) check(out io.Writer) error {
 	line("inventory", o.inventory)
 	line("state", s.stateDir)
 	line("agents", s.fabric.listen)
+	rules, policyErr := o.policy.enforcer(log)
+	if rules != nil {
+		line("policy", cmp.Or(strings.Join(o.policy.read(rules), ", "), "built in"))
+	}
 	for _, u := range s.common.unknown {
 		line("unknown", u)
 	}
-	errs := []error{authErr, o.front.clean(), o.door.check(), s.fabric.check(), readableInventory(o.inventory)}
-	if o.database == "" {
-		errs = append(errs, errors.New("--database is missing"))
-	}
+	errs := []error{authErr, o.front.clean(), o.door.check(), s.fabric.check(), readableInventory(o.inventory), s.checkDatabase(log)}
 	if auth != nil {
 		errs = append(errs, o.mayListen(auth))
 	}
-	_, policyErr := o.policy.enforcer(slog.New(slog.DiscardHandler))
-	errs = append(errs, policyErr, o.front.check())
-	if path := s.common.logPath(); path != "" {
-		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			errs = append(errs, fmt.Errorf("--log-file: %w", err))
-		}
+	errs = append(errs, policyErr, o.front.check(), usableStateDir(s.stateDir), s.common.checkLog())
+	certificates := newExpiry(log)
+	certificates.own(tlsFiles("api-", o.door.files)...)
+	certificates.own(tlsFiles("fabric-", s.fabric.files)...)
+	certificates.lookAtFiles()
+	for _, w := range warnings.all {
+		line("warning", w)
 	}
 	return errors.Join(errs...)
 }
+
+// checkDatabase says what is wrong with the URL, what belongs to it, and the quotas.
+func (s *serve) checkDatabase(log *slog.Logger) error {
+	o := s.server
+	if o.database == "" {
+		return errors.New("--database is missing")
+	}
+	if err := s.database.use(&o, log); err != nil {
+		return err
+	}
+	if err := store.CheckURL(o.database, o.store...); err != nil {
+		return fmt.Errorf("--database: %w", err)
+	}
+	return nil
+}
+
+// checkLog says why there could be no log.
+func (o *commonOptions) checkLog() error {
+	if _, err := newLogger(o.logLevel, io.Discard); err != nil {
+		return err
+	}
+	path := o.logPath()
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("--log-file: %s is a folder", path)
+	case err == nil:
+		err = unix.Access(path, unix.W_OK)
+	default:
+		path = filepath.Dir(path)
+		err = unix.Access(path, unix.W_OK|unix.X_OK)
+	}
+	if err != nil {
+		return fmt.Errorf("--log-file: %s cannot be written: %w", path, err)
+	}
+	return nil
+}
+
+// usableStateDir says why there could be no files in the folder, which is made with
+// those above it if they are missing.
+func usableStateDir(dir string) error {
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("--state-dir: %w", err)
+	}
+	for {
+		info, err := os.Stat(path)
+		switch parent := filepath.Dir(path); {
+		case errors.Is(err, fs.ErrNotExist) && parent != path:
+			path = parent
+			continue
+		case err != nil:
+			return fmt.Errorf("--state-dir: %w", err)
+		case !info.IsDir():
+			return fmt.Errorf("--state-dir: %s is no folder", path)
+		}
+		if err := unix.Access(path, unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("--state-dir: no file can be made in %s: %w", path, err)
+		}
+		return nil
+	}
+}
+
+// warnings is a log of which only the warnings are kept, as lines.
+type warnings struct {
+	mu  sync.Mutex
+	all []string // guarded by mu
+}
+
+// Enabled implements [slog.Handler].
+func (*warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// Handle implements [slog.Handler].
+func (w *warnings) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		text += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+		return true
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, text)
+	return nil
+}
+
+// WithAttrs implements [slog.Handler].
+func (w *warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
+
+// WithGroup implements [slog.Handler].
+func (w *warnings) WithGroup(string) slog.Handler { return w }
 
 // check says what is wrong with the options and their files.
 func (o *fabricOptions) check() error {
