@@ -31,6 +31,24 @@ func remembering(t *testing.T) (*lab, Options) {
 	return l, o
 }
 
+// broughtBack is such a lab after the agent was started anew with no server, and has
+// filled a switch that had lost everything.
+func broughtBack(t *testing.T) (*lab, Options) {
+	t.Helper()
+	l, o := remembering(t)
+	l.grant(1, 1)
+	say(l.server, l, 5, 7)
+	l.waitRows(5)
+	wait(l.server, "the confirmation", active)
+	l.stop()
+	l.away.Store(true)
+	l.db.Wipe()
+	fillSwitch(l.db)
+	l.agent, l.stop = run(t, o)
+	l.waitRows(5)
+	return l, o
+}
+
 func TestARestartedAgentWithNoServerRestoresAndRemovesNothingUntilAControllerConfirms(t *testing.T) {
 	l, o := remembering(t)
 	l.grant(1, 1)
@@ -67,18 +85,7 @@ func TestARestartedAgentWithNoServerRestoresAndRemovesNothingUntilAControllerCon
 // Another agent has removed the network meanwhile, so that nobody knows it as
 // ours any more; and then this one, alone, has brought it back.
 func TestWhatAnAgentBroughtBackFromItsDiskIsRemovedWhenNobodyWantsIt(t *testing.T) {
-	l, o := remembering(t)
-	l.grant(1, 1)
-	say(l.server, l, 5, 7)
-	l.waitRows(5)
-	wait(l.server, "the confirmation", active)
-	l.stop()
-	l.away.Store(true)
-	l.db.Wipe()
-	fillSwitch(l.db)
-	l.agent, l.stop = run(t, o)
-	l.waitRows(5)
-
+	l, _ := broughtBack(t)
 	l.away.Store(false)
 	l.server.agent()
 	l.grant(1, 2)
@@ -96,18 +103,7 @@ func TestWhatAnAgentBroughtBackFromItsDiskIsRemovedWhenNobodyWantsIt(t *testing.
 
 // The same, but another agent is let write before this one is told anything.
 func TestWhatAnAgentBroughtBackIsToldAlsoIfAnotherOneIsLetWrite(t *testing.T) {
-	l, o := remembering(t)
-	l.grant(1, 1)
-	say(l.server, l, 5, 7)
-	l.waitRows(5)
-	wait(l.server, "the confirmation", active)
-	l.stop()
-	l.away.Store(true)
-	l.db.Wipe()
-	fillSwitch(l.db)
-	l.agent, l.stop = run(t, o)
-	l.waitRows(5)
-
+	l, _ := broughtBack(t)
 	l.away.Store(false)
 	l.server.agent()
 	l.tell(fabric.Revoke{Database: "tor", Version: l2gw.Version{Epoch: 1, Counter: 2}})
@@ -120,18 +116,7 @@ func TestWhatAnAgentBroughtBackIsToldAlsoIfAnotherOneIsLetWrite(t *testing.T) {
 // It goes on telling them on each new stream, also after a restart, until the
 // controller says that they are recorded; what it told before that counts no more.
 func TestWhatAnAgentBroughtBackIsToldUntilItIsRecorded(t *testing.T) {
-	l, o := remembering(t)
-	l.grant(1, 1)
-	say(l.server, l, 5, 7)
-	l.waitRows(5)
-	wait(l.server, "the confirmation", active)
-	l.stop()
-	l.away.Store(true)
-	l.db.Wipe()
-	fillSwitch(l.db)
-	l.agent, l.stop = run(t, o)
-	l.waitRows(5)
-
+	l, o := broughtBack(t)
 	any := func(fabric.Orphans) bool { return true }
 	l.away.Store(false)
 	l.server.agent()
