@@ -326,9 +326,9 @@ func (s *server) deviceMACs(_ http.ResponseWriter, r *http.Request) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
-	list := make([]object, len(shown))
+	list, fields := make([]object, len(shown)), macAttributes.chosen(query["fields"])
 	for i := range shown {
-		list[i] = macAttributes.render(&shown[i], query["fields"])
+		list[i] = macAttributes.render(&shown[i], fields)
 	}
 	body := object{{"macs", list}}
 	if links := p.links(s.selfURL(r), r.URL.RawQuery, len(shown), func(i int) string { return macID(&shown[i]) }); links != nil {

@@ -77,7 +77,7 @@ func (e endpoint[T]) serveList(_ http.ResponseWriter, r *http.Request) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	body := object{{e.collection, e.stream(r.Context(), shown, query["fields"])}}
+	body := object{{e.collection, e.stream(r.Context(), shown, e.attributes.chosen(query["fields"]))}}
 	if links := page.links(e.selfURL(r), r.URL.RawQuery, len(shown), func(i int) string { return e.id(&shown[i]) }); links != nil {
 		body = append(body, member{e.collection + "_links", links})
 	}
@@ -180,7 +180,7 @@ func (e endpoint[T]) serveShow(_ http.ResponseWriter, r *http.Request) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, object{{e.name, e.render(r.Context(), &x, parseQuery(r)["fields"])}}}, nil
+	return answer{http.StatusOK, object{{e.name, e.render(r.Context(), &x, e.attributes.chosen(parseQuery(r)["fields"]))}}}, nil
 }
 
 // lookUp finds the object that the path names. Where ids are names, one may end in ".json".
