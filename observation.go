@@ -102,7 +102,7 @@ type Learned struct {
 type AgentState struct {
 	Name      string // host name
 	Version   string // of its program
-	Address   string // that it connected from, or ""
+	Address   string // that it connected from, or ""; "… and …" if two agents have this name
 	Connected bool
 	Since     time.Time // connected or, if it is not, last heard of
 	Databases []AgentDatabase

@@ -74,7 +74,11 @@ func (c *Controller) Agents() []l2gw.AgentState {
 	for _, r := range c.known {
 		switch {
 		case len(r.links) > 0:
-			all = append(all, r.links[len(r.links)-1].state(r.refused))
+			s := r.links[len(r.links)-1].state(r.refused)
+			if other := c.office.namesake(s.Name); other != "" {
+				s.Address += " and " + other
+			}
+			all = append(all, s)
 		case now.Sub(r.last.Since) <= forgetAgent:
 			all = append(all, r.last)
 		}

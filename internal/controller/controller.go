@@ -106,7 +106,7 @@ func New(o Options) *Controller {
 		opts: o, log: o.Logger, events: make(chan func(context.Context), 256),
 		state: newState(), ended: make(chan struct{}), asked: map[uint64]chan<- fabric.Done{},
 		reading: reading{again: make(chan chan<- error)},
-		office:  office{granter: fabric.NewGranter(), links: map[fabric.LinkID]*link{}},
+		office:  office{granter: fabric.NewGranter(), links: map[fabric.LinkID]*link{}, names: map[string]*namesakes{}},
 		known:   agents{}, modes: map[string]modeWord{},
 	}
 	if o.Lease.Term == 0 {

@@ -58,6 +58,7 @@ type office struct {
 	granter *fabric.Granter
 	links   map[fabric.LinkID]*link
 	last    fabric.LinkID
+	names   map[string]*namesakes // by the agent's name
 
 	elected *term     // the last that this server was given
 	term    *term     // in which it feeds agents; nil while it stands by

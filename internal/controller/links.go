@@ -153,6 +153,7 @@ func (c *Controller) register(l *link) {
 	o.last++
 	l.id = o.last
 	o.links[l.id] = l
+	o.named(l)
 	o.welcome(l, c.opts.Server)
 }
 
@@ -160,6 +161,7 @@ func (c *Controller) unregister(l *link) {
 	c.office.mu.Lock()
 	defer c.office.mu.Unlock()
 	delete(c.office.links, l.id)
+	c.office.unnamed(l)
 }
 
 // hearBeat takes in that the agent is there. The sender answers.
@@ -167,9 +169,14 @@ func (c *Controller) hearBeat(l *link, m fabric.Beat) {
 	o := &c.office
 	o.mu.Lock()
 	l.beat = m.Sequence
-	o.granter.Beat(l.id, m.Sequence, c.opts.Now())
+	now := c.opts.Now()
+	o.granter.Beat(l.id, m.Sequence, now)
 	l.poke()
+	newest := o.meets(l, now)
 	o.mu.Unlock()
+	if newest != nil {
+		c.warnOfNamesake(l, newest)
+	}
 	c.heardEpoch(l, m.Epoch)
 }
 

@@ -53,6 +53,57 @@ func (a *testAgent) count(like func(fabric.ToAgent) bool) (n int) {
 
 func is[M fabric.ToAgent](m fabric.ToAgent) bool { _, ok := m.(M); return ok }
 
+// A copied state folder or configuration has two agents call themselves the same.
+func TestTwoAgentsWithOneNameAreToldApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		db := newSQL()
+		db.log = slog.New(slog.NewTextHandler(&log, nil))
+		s := startServer(t, db, "s1")
+		first := startAgent(t, s, hello("a", "db1"), fabric.Peer{Address: "192.0.2.1:99"})
+		time.Sleep(time.Minute)
+		second := startAgent(t, s, hello("a", "db1"), fabric.Peer{Address: "192.0.2.2:99"})
+		startAgent(t, s, hello("b", "db2"), fabric.Peer{Address: "192.0.2.3:99"})
+		address := func() string { return s.Agents()[0].Address }
+		time.Sleep(fabric.Term)
+		if n := log.count("same name"); n > 0 || address() != "192.0.2.2:99" {
+			t.Errorf("so soon it may be one agent that has come back: %d lines, %s", n, address())
+		}
+		time.Sleep(5 * time.Minute)
+		if n := log.count("same name"); n != 1 || log.count("agent=a address=192.0.2.2:99 other=192.0.2.1:99") != 1 {
+			t.Errorf("%d lines: %s", n, log.b.String())
+		}
+		if got := address(); got != "192.0.2.2:99 and 192.0.2.1:99" || len(s.Agents()) != 2 {
+			t.Errorf("agents %+v", s.Agents())
+		}
+		time.Sleep(repeatNamesakes)
+		if n := log.count("same name"); n != 2 {
+			t.Errorf("%d lines after a while", n)
+		}
+		first.locked(func() { first.mute = true })
+		<-first.ended
+		synctest.Wait()
+		if got := address(); got != "192.0.2.2:99" {
+			t.Errorf("the one that stays has address %s", got)
+		}
+		second.locked(func() { second.mute = true })
+		<-second.ended
+		synctest.Wait()
+		if len(s.office.names) != 1 {
+			t.Errorf("%d names are remembered", len(s.office.names))
+		}
+		// One that comes back before its stream is given up is one agent.
+		third := startAgent(t, s, hello("a", "db1"), fabric.Peer{Address: "192.0.2.1:99"})
+		time.Sleep(time.Minute)
+		third.locked(func() { third.mute = true })
+		startAgent(t, s, hello("a", "db1"), fabric.Peer{Address: "192.0.2.1:100"})
+		time.Sleep(time.Hour)
+		if n := log.count("same name"); n != 2 || address() != "192.0.2.1:100" {
+			t.Errorf("%d lines, %s", n, address())
+		}
+	})
+}
+
 // An agent that is cut off without a word is not taken to be there for longer
 // than a term, and one that beats is, however little it has to say.
 func TestALinkOnWhichNothingIsHeardIsGivenUp(t *testing.T) {
