@@ -1,6 +1,8 @@
 package product
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -29,6 +31,7 @@ type Cloud struct {
 	Links     []*netlab.Link // of a laboratory: each agent's to each server
 
 	t     testing.TB
+	tls   bool
 	hosts map[string]*netlab.Host // by name of the process; nil: all on this one
 	ends  map[string][]end        // the links of a host
 }
@@ -45,6 +48,9 @@ type CloudOptions struct {
 	Database        string // URL; "": a new one on PostgreSQL
 	ServerArgs      []string
 	AgentArgs       []string // --ovsdb-hosts and such, for all agents
+	// TLS lets the servers' API speak it, with certificates of the cloud's PKI,
+	// which the clients of this process trust until the end of the test.
+	TLS bool
 	// Lab gives each process a host of its own, with links from each agent to each
 	// server; the database and the switches must listen on netlab.Hub.
 	Lab *netlab.Lab
@@ -73,7 +79,10 @@ func NewCloud(t testing.TB, inventory string, o CloudOptions) *Cloud {
 	dir := t.TempDir()
 	c := &Cloud{
 		t: t, Inventory: filepath.Join(dir, "inventory.yaml"), AgentList: filepath.Join(dir, "agents.yaml"), Database: o.Database,
-		PKI: NewPKI(t),
+		PKI: NewPKI(t), tls: o.TLS,
+	}
+	if c.tls {
+		c.PKI.Trust()
 	}
 	if c.Database == "" {
 		c.Database = sqlserver.PostgreSQL(t).Database(t)
@@ -144,10 +153,15 @@ func (c *Cloud) NewServe(name string, args ...string) *Serve {
 			sans = append(sans, e.addr.String())
 		}
 	}
+	files := c.PKI.Issue(name, sans...)
+	if c.tls {
+		s.URL = strings.Replace(s.URL, "http:", "https:", 1)
+		args = append(slices.Clone(args), "--api-certificate="+files.Certificate, "--api-private-key="+files.Key)
+	}
 	all := append([]string{
 		"serve", "--listen", listen, "--fabric-listen", s.Fabric, "--state-dir", s.State, "--database", named(c.Database, name), "--inventory", c.Inventory,
 		"--agents", c.AgentList, "--server-name", name,
-	}, c.PKI.Issue(name, sans...).FabricArgs()...)
+	}, files.FabricArgs()...)
 	s.Process = newProcess(c.t, name, append(all, args...)...)
 	s.host = s.Host
 	s.ready = s.URL + "/healthz"
@@ -340,6 +354,24 @@ func (p *PKI) Issue(name string, sans ...string) Files {
 	}
 	p.run(args...)
 	return Files{filepath.Join(p.Dir, name+"-cert.pem"), filepath.Join(p.Dir, name+"-key.pem"), filepath.Join(p.Dir, "cacert.pem")}
+}
+
+// Trust lets http.DefaultTransport believe the authority until the end of the test.
+func (p *PKI) Trust() {
+	p.t.Helper()
+	pem, err := os.ReadFile(filepath.Join(p.Dir, "cacert.pem"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	before := http.DefaultTransport
+	trusting := before.(*http.Transport).Clone()
+	trusting.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+	trusting.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem)
+	http.DefaultTransport = trusting
+	p.t.Cleanup(func() {
+		http.DefaultTransport = before
+		trusting.CloseIdleConnections()
+	})
 }
 
 func (p *PKI) run(args ...string) {
