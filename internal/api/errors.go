@@ -124,5 +124,13 @@ func refusal(err error) (refused *httpError, unforeseen bool) {
 	return errInternal, true
 }
 
-// quoteList is names as Neutron lists them in a message: 'a, b'.
-func quoteList(names []string) string { return "'" + strings.Join(names, ", ") + "'" }
+// quoteList is names as Neutron lists them in a message: 'a, b'. A request may have
+// thousands that are wrong.
+func quoteList(names []string) string {
+	const most = 20
+	more := ""
+	if n := len(names) - most; n > 0 {
+		names, more = names[:most], fmt.Sprintf(" and %d more", n)
+	}
+	return "'" + strings.Join(names, ", ") + "'" + more
+}

@@ -61,6 +61,16 @@ func TestAsMuchAsAGatewayMayHaveIsAnsweredInTimeAndMoreIsRefusedByName(t *testin
 	if rec := w.request("POST", "/v2.0/l2-gateways", `{"l2_gateway":{"devices":[{"device_name":"`+long+`","interfaces":[{"name":"eth1"}]}]}}`); rec.Code != 400 || rec.Body.Len() > 1000 {
 		t.Errorf("a name that is far too long: %d, %d bytes", rec.Code, rec.Body.Len())
 	}
+	var unknown []string
+	for n := range 50_000 {
+		unknown = append(unknown, fmt.Sprintf(`"u%05d":1`, n))
+	}
+	timed("thousands of attributes that there are not", func() {
+		rec := w.request("POST", "/v2.0/l2-gateways", `{"l2_gateway":{`+strings.Join(unknown, ",")+`}}`)
+		if text := rec.Body.String(); rec.Code != 400 || len(text) > 1000 || !strings.Contains(text, "Unrecognized attribute(s) 'u00000, u00001, ") || !strings.Contains(text, ", u00019' and 49980 more") {
+			t.Errorf("%d %.1000s", rec.Code, text)
+		}
+	})
 	var vlans []string
 	for v := range 4095 {
 		vlans = append(vlans, fmt.Sprint(v))
