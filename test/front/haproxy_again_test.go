@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -152,7 +153,7 @@ func TestHAProxySendsAWriteAgainThatItHoldsAsAWhole(t *testing.T) {
 				}
 				for _, piecewise := range []bool{false, true} {
 					status, body := ask(c.method, c.path, c.size, piecewise)
-					if status != c.status || status == 200 && body != want {
+					if status != c.status || status == 200 && body != want || status == 502 && !strings.HasPrefix(body, `{"NeutronError": {"type": "HTTPBadGateway", "message": "The server ended`) {
 						t.Errorf("%s %s with %d bytes, in two pieces %t: %d %s, want %d %s", c.method, c.path, c.size, piecewise, status, body, c.status, want)
 					}
 					if came := slices.Concat(one.heard(), two.heard(), neutron.heard()); len(came) != attempts {
@@ -177,6 +178,43 @@ func askOver(t testing.TB, c net.Conn, method, path string, size int) (int, stri
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(body)
+}
+
+func TestHAProxyAnswersItselfWhereNobodyElseDoes(t *testing.T) {
+	fine := func(http.ResponseWriter, *http.Request) {}
+	one, two, neutron := newStranger(t, "l2gw1", nil, fine), newStranger(t, "l2gw2", nil, fine), newStranger(t, "neutron", nil, fine)
+	proxy := beside{neutron: neutron.addr(), servers: [2]string{one.addr(), two.addr()}, change: [][2]string{{"wait-for-body time 60s", "wait-for-body time 100ms"}}}.run(t)
+	for _, s := range []*stranger{one, two, neutron} {
+		s.Close()
+	}
+	for request, want := range map[string]int{
+		"GET /v2.0/l2-gateways HTTP/1.1\r\nHost: x\r\n\r\n":                        503,
+		"POST /v2.0/l2-gateways HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx": 503,
+		"GET /v2.0/networks HTTP/1.1\r\nHost: x\r\n\r\n":                           503,
+		"GET /v2.0/../networks HTTP/1.1\r\nHost: x\r\n\r\n":                        404,
+		"POST /v2.0/l2-gateways HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx": 408,
+	} {
+		c, err := proxy.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("%.60q: %v", request, err)
+		}
+		var body struct {
+			NeutronError struct{ Type, Message string }
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != want || body.NeutronError.Message == "" || (want == 503) != (resp.Header.Get("Retry-After") != "") {
+			t.Errorf("%.60q: %s %v %v %v", request, resp.Status, resp.Header, body, err)
+		}
+		resp.Body.Close()
+		c.Close()
+	}
 }
 
 // A certificate of the same authority is not enough: agents have one, too.
