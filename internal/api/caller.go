@@ -24,14 +24,23 @@ type Caller struct {
 	Admin bool
 }
 
+// adminRoles are those of an administrator who is not asked: admin, and what it
+// implies in a cloud (keystone-manage bootstrap). Files with rules, such as Neutron's
+// own, ask for roles, and rarely for is_admin.
+var adminRoles = []string{"admin", "manager", "member", "reader"}
+
 // Credentials are the caller as policy rules name it: the values of oslo.context's
 // to_policy_values and the older names that Neutron's rules use beside them.
 //
 // What the caller has not is missing, so that no rule takes two empty values for
 // the same project.
 func (c Caller) Credentials() map[string]any {
+	roles := slices.Clone(c.Roles)
+	if c.Admin {
+		roles = append(roles, adminRoles...)
+	}
 	creds := map[string]any{
-		"roles": texts(slices.Clone(c.Roles)), "is_admin": c.Admin, "is_admin_project": !c.NotAdminProject,
+		"roles": texts(roles), "is_admin": c.Admin, "is_admin_project": !c.NotAdminProject,
 		"service_roles": texts(slices.Clone(c.ServiceRoles)),
 	}
 	for name, v := range map[string]string{

@@ -276,6 +276,17 @@ func TestWithoutAuthenticationHeadersSayNothingOfTheCaller(t *testing.T) {
 }
 
 // A rule may be about any plain attribute of the object, the stored one or the new one.
+// A policy.yaml of Neutron's that names its own default, context_is_admin: role:admin,
+// once kept everybody out of a server that asks nobody who they are.
+func TestRulesAboutRolesLetInWhoIsNotAsked(t *testing.T) {
+	w := guarded(t, "context_is_admin: role:admin\nget_l2_gateway: role:reader\n")
+	w.options.Authenticate = nil
+	w.serve(w.store)
+	w.gateway("g", `[{"name": "eth1"}]`)
+	w.do(200, "GET", gatewaysPath, "")
+	w.do(200, "GET", "/v2.0/l2-gateway-devices", "")
+}
+
 func TestRulesMayBeAboutAttributes(t *testing.T) {
 	w := guarded(t, `
 create_l2_gateway: "rule:admin_only or 'public':%(name)s"
