@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,13 +13,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"l2gw/internal/gate"
-	"l2gw/ovsdb"
+	"l2gw/internal/pki"
 )
 
 // doorOptions say how clients come to the API: over TLS, how many at the same
 // time, and by whose word of who they are.
 type doorOptions struct {
-	files       ovsdb.TLSFiles // CA: of clients' certificates, if they must have one
+	certificate string
+	key         string
+	ca          string // of clients' certificates; "": they need none
 	connections int
 	trusted     []string
 }
@@ -42,9 +43,9 @@ const (
 )
 
 func (o *doorOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.files.Certificate, "api-certificate", "", "PEM file with the API's certificate and those between it and its authority: the API speaks TLS then")
-	f.StringVar(&o.files.Key, "api-private-key", "", "PEM file with the private key of --api-certificate")
-	f.StringVar(&o.files.CA, "api-ca-cert", "", "PEM file with an authority: clients must have a certificate of it (default: they need none)")
+	f.StringVar(&o.certificate, "api-certificate", "", "PEM file with the API's certificate and those between it and its authority: the API speaks TLS then")
+	f.StringVar(&o.key, "api-private-key", "", "PEM file with the private key of --api-certificate")
+	f.StringVar(&o.ca, "api-ca-cert", "", "PEM file with an authority: clients must have a certificate of it (default: they need none)")
 	f.IntVar(&o.connections, "max-connections", 1000, "how many connections the API has at the same time; beyond that, idle ones make room")
 	f.StringSliceVar(&o.trusted, "trusted-proxies", nil, "addresses or networks of load balancers whose X-Forwarded-For, -Proto and -Host are believed")
 }
@@ -76,31 +77,32 @@ func (o *doorOptions) proxies() (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// tls is the configuration of the API's listener; nil: it does not speak TLS. The
-// files are read again when they change.
+// files are those of TLS, which is spoken if there are any.
+func (o *doorOptions) files() pki.Files {
+	return pki.Files{
+		CA:          pki.File{Option: "--api-ca-cert", Path: o.ca},
+		Certificate: pki.File{Option: "--api-certificate", Path: o.certificate},
+		Key:         pki.File{Option: "--api-private-key", Path: o.key},
+	}
+}
+
+// tls reads the files; nil: there are none.
 func (o *doorOptions) tls() (*tls.Config, error) {
-	files := o.files
-	switch {
-	case files == ovsdb.TLSFiles{}:
+	files := o.files()
+	if len(files.Given()) == 0 {
 		return nil, nil
-	case files.Certificate == "" || files.Key == "":
-		return nil, errors.New("--api-certificate and --api-private-key go together")
-	case files.CA == "":
-		files.CA = files.Certificate // which is read, and verifies nobody
 	}
-	conf, err := files.Server()
+	c, err := files.Server()
 	if err != nil {
-		return nil, fmt.Errorf("--api-certificate, --api-private-key, --api-ca-cert: %w", err)
+		return nil, err
 	}
-	if o.files.CA == "" {
-		conf.ClientAuth, conf.VerifyConnection = tls.NoClientCert, nil
-	}
-	return conf, nil
+	c.NextProtos = []string{"http/1.1"}
+	return c, nil
 }
 
 // scheme is that of the API's URL.
 func (o *doorOptions) scheme() string {
-	if o.files.Certificate != "" {
+	if o.certificate != "" {
 		return "https"
 	}
 	return "http"
@@ -108,16 +110,22 @@ func (o *doorOptions) scheme() string {
 
 // listen puts gate and TLS before a listener, and the server behind it.
 func (o *doorOptions) listen(l net.Listener, server *http.Server, log *slog.Logger) (net.Listener, error) {
-	secure, err := o.tls()
-	if err != nil {
-		return nil, err
+	var secure *tls.Config
+	if files := o.files(); len(files.Given()) > 0 {
+		followed, err := pki.Follow(files.Given(), o.tls, pki.Log(log, "the API"))
+		if err != nil {
+			return nil, err
+		}
+		secure = &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return followed.Get(), nil },
+		}
 	}
 	door := gate.Listen(l, o.connections, log)
 	server.ConnState = door.ConnState
 	if secure == nil {
 		return door, nil
 	}
-	secure.NextProtos = []string{"http/1.1"}
 	return tls.NewListener(door, secure), nil
 }
 

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"l2gw/internal/certs"
-	"l2gw/ovsdb"
 )
 
 func TestTrustedProxiesAreAddressesAndNetworks(t *testing.T) {
@@ -34,9 +33,10 @@ func TestTrustedProxiesAreAddressesAndNetworks(t *testing.T) {
 
 func TestWhatIsWrongWithTheDoorIsSaidByOption(t *testing.T) {
 	for want, o := range map[string]doorOptions{
+		"--api-certificate is missing":                        {connections: 100, ca: "/ca.pem"},
 		"--max-connections 5: it must be from 16 to 100000":   {connections: 5},
-		"--api-certificate and --api-private-key go together": {connections: 100, files: ovsdb.TLSFiles{Certificate: "x.pem"}},
-		"--api-certificate, --api-private-key, --api-ca-cert": {connections: 100, files: ovsdb.TLSFiles{Certificate: "/nosuch", Key: "/nosuch"}},
+		"--api-certificate and --api-private-key go together": {connections: 100, certificate: "x.pem"},
+		"--api-certificate: open /nosuch: no such file":       {connections: 100, certificate: "/nosuch", key: "/nosuch"},
 	} {
 		if err := o.check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
@@ -60,7 +60,7 @@ func TestTheAPISpeaksTLSWithTheCertificateThatTheFilesHaveNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := issue(t, dir, "first"), issue(t, dir, "second")
-	o := doorOptions{connections: 100, files: ovsdb.TLSFiles{Certificate: first.CertFile, Key: first.KeyFile}}
+	o := doorOptions{connections: 100, certificate: first.CertFile, key: first.KeyFile}
 	served := serveBehind(t, &o)
 	roots := x509.NewCertPool()
 	ca, err := os.ReadFile(first.CAFile)
@@ -107,7 +107,7 @@ func TestTheAPISpeaksTLSWithTheCertificateThatTheFilesHaveNow(t *testing.T) {
 			t.Errorf("in the clear: %s", resp.Status)
 		}
 	}
-	mutual := doorOptions{connections: 100, files: ovsdb.TLSFiles{Certificate: first.CertFile, Key: first.KeyFile, CA: first.CAFile}}
+	mutual := doorOptions{connections: 100, certificate: first.CertFile, key: first.KeyFile, ca: first.CAFile}
 	served = serveBehind(t, &mutual)
 	if _, err := shown(&tls.Config{}); err == nil {
 		t.Error("a client without a certificate is let in where it must have one")

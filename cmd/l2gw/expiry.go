@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"l2gw/internal/keystone"
 	"l2gw/internal/metrics"
+	"l2gw/internal/pki"
 	"l2gw/ovsdb"
 )
 
@@ -25,12 +25,9 @@ type expiry struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	files []file
+	files []pki.File
 	peers map[peer]*x509.Certificate // the last one shown
 }
-
-// file is a PEM file with certificates, and the option that names it.
-type file struct{ option, path string }
 
 // peer is who shows a certificate.
 type peer struct{ kind, name string }
@@ -47,16 +44,30 @@ func newExpiry(log *slog.Logger) *expiry {
 }
 
 // files of TLS, by the prefix that their options have.
-func tlsFiles(prefix string, f ovsdb.TLSFiles) []file {
-	return []file{{"--" + prefix + "certificate", f.Certificate}, {"--" + prefix + "ca-cert", f.CA}}
+func tlsFiles(prefix string, f ovsdb.TLSFiles) []pki.File {
+	return []pki.File{
+		{Option: "--" + prefix + "certificate", Path: f.Certificate},
+		{Option: "--" + prefix + "ca-cert", Path: f.CA},
+	}
+}
+
+// certificates are those files of a server that have its own certificates. Whose
+// certificates Keystone and Neutron have is theirs to watch: our cafile may be the
+// system's, in which some authority always expires.
+func (o *serverOptions) certificates() []pki.File {
+	api := o.door.files()
+	return []pki.File{
+		api.Certificate, api.CA, o.front.files().Certificate,
+		{Option: "[" + keystone.Section + "] certfile", Path: o.auth.keystone.Certificate},
+	}
 }
 
 // own adds files of ours.
-func (e *expiry) own(files ...file) {
+func (e *expiry) own(files ...pki.File) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, f := range files {
-		if f.path != "" && !slices.Contains(e.files, f) {
+		if f.Path != "" && !slices.Contains(e.files, f) {
 			e.files = append(e.files, f)
 		}
 	}
@@ -101,28 +112,14 @@ func (e *expiry) lookAtFiles() {
 	files := slices.Clone(e.files)
 	e.mu.Unlock()
 	for _, f := range files {
-		all, err := f.read()
+		all, err := f.Certificates()
 		if err != nil {
-			e.log.Warn("certificates cannot be read any more; going on with those that were read", "option", f.option, "error", err)
+			e.log.Warn("certificates cannot be read any more; going on with those that were read", "option", f.Option, "error", err)
 		}
 		for _, cert := range all {
-			e.warn(cert, f.option, f.path)
+			e.warn(cert, f.Option, f.Path)
 		}
 	}
-}
-
-// read returns the certificates of a file.
-func (f file) read() (all []*x509.Certificate, err error) {
-	data, err := os.ReadFile(f.path)
-	if err != nil {
-		return nil, err
-	}
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-			all = append(all, cert)
-		}
-	}
-	return all, nil
 }
 
 // seen takes note of a certificate that a switch showed.
@@ -153,12 +150,12 @@ func (e *expiry) certificates() (all []metrics.Certificate) {
 	}
 	e.mu.Unlock()
 	for _, f := range files {
-		certs, _ := f.read() // look tells of the error
+		certs, _ := f.Certificates() // look tells of the error
 		if len(certs) == 0 {
 			continue
 		}
 		first := slices.MinFunc(certs, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
-		all = append(all, metrics.Certificate{Kind: "file", Name: f.path, NotAfter: first.NotAfter})
+		all = append(all, metrics.Certificate{Kind: "file", Name: f.Path, NotAfter: first.NotAfter})
 	}
 	return all
 }
@@ -168,8 +165,8 @@ func (e *expiry) warn(cert *x509.Certificate, of ...any) {
 	switch {
 	case left > expiryNotice:
 	case left > 0:
-		e.log.Warn("a certificate expires soon; replace it", append(of, "certificate", describe(cert), "expires", cert.NotAfter.UTC(), "days", int(left.Hours()/24))...)
+		e.log.Warn("a certificate expires soon; replace it", append(of, "certificate", pki.Describe(cert), "expires", cert.NotAfter.UTC(), "days", int(left.Hours()/24))...)
 	default:
-		e.log.Warn("a certificate has expired; replace it", append(of, "certificate", describe(cert), "expired", cert.NotAfter.UTC())...)
+		e.log.Warn("a certificate has expired; replace it", append(of, "certificate", pki.Describe(cert), "expired", cert.NotAfter.UTC())...)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 
 	"l2gw/internal/api"
 	"l2gw/internal/front"
+	"l2gw/internal/pki"
 )
 
 // frontOptions say how the API stands beside Neutron, or in front of it.
@@ -64,7 +63,7 @@ func (o *frontOptions) stand(ctx context.Context, calls http.Handler, listen net
 	if upstream == nil || err != nil {
 		return calls, err
 	}
-	secure, err := o.tls()
+	secure, err := pki.Follow(o.files().Given(), o.tls, pki.Log(log, "Neutron"))
 	if err != nil {
 		return nil, err
 	}
@@ -119,27 +118,21 @@ func (o *frontOptions) clean() error {
 	return nil
 }
 
+// files are those of TLS towards Neutron.
+func (o *frontOptions) files() pki.Files {
+	return pki.Files{
+		CA:          pki.File{Option: "--neutron-cafile", Path: o.cafile},
+		Certificate: pki.File{Option: "--neutron-certfile", Path: o.certfile},
+		Key:         pki.File{Option: "--neutron-keyfile", Path: o.keyfile},
+	}
+}
+
 // tls is how Neutron is checked, and what it is shown.
 func (o *frontOptions) tls() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.insecure}
-	if o.cafile != "" {
-		pem, err := os.ReadFile(o.cafile)
-		if err != nil {
-			return nil, fmt.Errorf("--neutron-cafile: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--neutron-cafile %q: there is no certificate in it", o.cafile)
-		}
+	c, err := o.files().Client()
+	if err != nil {
+		return nil, err
 	}
-	if (o.certfile == "") != (o.keyfile == "") {
-		return nil, errors.New("--neutron-certfile and --neutron-keyfile go together")
-	}
-	if o.certfile != "" {
-		pair, err := tls.LoadX509KeyPair(o.certfile, o.keyfile)
-		if err != nil {
-			return nil, fmt.Errorf("--neutron-certfile, --neutron-keyfile: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
+	c.InsecureSkipVerify = o.insecure
 	return c, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"l2gw/internal/pki"
 	"l2gw/ovsdb"
 )
 
@@ -139,14 +140,14 @@ func (ids identities) identify(p ovsdb.Peer, databases []string) (string, error)
 		for _, name := range databases {
 			if (identity{byCN, name}).fits(cert) || (identity{bySAN, name}).fits(cert) {
 				return "", fmt.Errorf("its certificate (%s) has the name of database %s, but that is known by %s; if this switch is %s now, set --ovsdb-identity %s=sha256:%s",
-					describe(cert), name, join(ids.known(name)), name, name, fingerprint(cert))
+					pki.Describe(cert), name, join(ids.known(name)), name, name, pki.Fingerprint(cert))
 			}
 		}
 		return "", fmt.Errorf("no database is known by its certificate (%s); to let it in as database NAME, set --ovsdb-identity NAME=sha256:%s",
-			describe(cert), fingerprint(cert))
+			pki.Describe(cert), pki.Fingerprint(cert))
 	}
 	return "", fmt.Errorf("its certificate (%s) fits several databases (%s); give each an --ovsdb-identity that fits one switch, such as NAME=sha256:%s",
-		describe(cert), strings.Join(fits, ", "), fingerprint(cert))
+		pki.Describe(cert), strings.Join(fits, ", "), pki.Fingerprint(cert))
 }
 
 func (ids identities) identifyAddress(from net.Addr, databases []string) (string, error) {
@@ -166,52 +167,20 @@ func (ids identities) expect(database string, cert *x509.Certificate) error {
 		return nil
 	}
 	return fmt.Errorf("this is another switch: its certificate is %s, but database %s is known by %s; if it is the right one, set --ovsdb-identity %s=sha256:%s",
-		describe(cert), database, join(ids[database]), database, fingerprint(cert))
+		pki.Describe(cert), database, join(ids[database]), database, pki.Fingerprint(cert))
 }
 
 // fits says whether a certificate is one that the identity means.
 func (i identity) fits(cert *x509.Certificate) bool {
 	switch i.kind {
 	case bySHA256:
-		return fingerprint(cert) == i.value
+		return pki.Fingerprint(cert) == i.value
 	case byCN:
-		return named(cert.Subject.CommonName, i.value)
+		return pki.HasCommonName(cert, i.value)
 	case bySAN:
-		return slices.ContainsFunc(alternativeNames(cert), func(n string) bool { return named(n, i.value) })
+		return pki.HasAlternativeName(cert, i.value)
 	}
 	return false
-}
-
-// named compares names as DNS does, without regard to case. ovs-pki(8) appends
-// to the name that it was given " id:" and a UUID, unless told otherwise.
-func named(have, want string) bool {
-	have, _, _ = strings.Cut(have, " id:")
-	return have != "" && strings.EqualFold(have, want)
-}
-
-func alternativeNames(cert *x509.Certificate) []string {
-	names := slices.Clone(cert.DNSNames)
-	for _, ip := range cert.IPAddresses {
-		names = append(names, ip.String())
-	}
-	for _, u := range cert.URIs {
-		names = append(names, u.String())
-	}
-	return names
-}
-
-func fingerprint(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.Raw)
-	return hex.EncodeToString(sum[:])
-}
-
-// describe names a certificate in a line of a log.
-func describe(cert *x509.Certificate) string {
-	s := fmt.Sprintf("CN %q", cert.Subject.CommonName)
-	if names := alternativeNames(cert); len(names) > 0 {
-		s += fmt.Sprintf(", SAN %q", strings.Join(names, ", "))
-	}
-	return s + ", sha256:" + fingerprint(cert)
 }
 
 func join(ids []identity) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"l2gw/internal/pki"
 	"l2gw/ovsdb"
 )
 
@@ -17,7 +18,7 @@ func TestADatabaseThatDialsInIsFoundByItsIdentity(t *testing.T) {
 	}
 	a := cert("a", "x")
 	ids, err := parseIdentities([]string{
-		"pinned=sha256:" + fingerprint(a), "named=cn:leaf-1", "named=san:leaf-1.example.org", "named=cn:leaf-2", "at=addr:192.0.2.1",
+		"pinned=sha256:" + pki.Fingerprint(a), "named=cn:leaf-1", "named=san:leaf-1.example.org", "named=cn:leaf-2", "at=addr:192.0.2.1",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func (s *serve) run(ctx context.Context) error {
 	}
 	defer srv.close()
 	expiry := newExpiry(log)
-	expiry.own(tlsFiles("api-", s.server.door.files)...)
+	expiry.own(s.server.certificates()...)
 	srv.figures.Certificates(expiry.certificates)
 	agents, err := listenForAgents(ctx, s.fabric, srv.controller, expiry, log)
 	if err != nil {

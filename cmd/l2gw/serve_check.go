@@ -63,7 +63,7 @@ func (s *serve) check(out io.Writer) error {
 	}
 	errs = append(errs, policyErr, o.front.check(), usableStateDir(s.stateDir), s.common.checkLog())
 	certificates := newExpiry(log)
-	certificates.own(tlsFiles("api-", o.door.files)...)
+	certificates.own(o.certificates()...)
 	certificates.own(tlsFiles("fabric-", s.fabric.files)...)
 	certificates.lookAtFiles()
 	for _, w := range warnings.all {

@@ -145,7 +145,7 @@ func TestCheckingAConfigurationFindsEachMistake(t *testing.T) {
 		keystone:                                                                                         "password",
 		keystone + "password = x\nauth_url = keystone\n":                                                 "auth_url",
 		keystone + "password = x\ncafile = /nosuch/ca.pem\n":                                             "/nosuch/ca.pem",
-		keystone + "password = x\ncertfile = /nosuch/cert.pem\n":                                         "keyfile",
+		keystone + "password = x\ncertfile = /nosuch/cert.pem\n":                                         "certfile: open /nosuch/cert.pem",
 		"[l2gw]\napi_certificate = /nosuch/c.pem\napi_private_key = /nosuch/k.pem\n":                     "/nosuch/c.pem",
 		"[l2gw]\napi_certificate = " + text + "\napi_private_key = " + text + "\n":                       "--api-certificate",
 		"[l2gw]\napi_private_key = /nosuch/k.pem\n":                                                      "go together",

@@ -86,7 +86,7 @@ func newServer(ctx context.Context, o serverOptions, state *stateDir, log *slog.
 	if s.listener, err = listenAPI(ctx, o, s.auth, log); err != nil {
 		return s, err
 	}
-	if s.store, err = store.Open(ctx, o.database, o.store...); err != nil {
+	if s.store, err = store.Open(ctx, o.database, append(o.store, store.WithLogger(log))...); err != nil {
 		return s, err
 	}
 	source := inventory.NewFile(inventory.FileOptions{Path: o.inventory, LastGood: state.file("inventory.last-good.yaml"), Logger: log})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"l2gw/internal/pki"
 	"l2gw/internal/vtep"
 	"l2gw/ovsdb"
 )
@@ -153,7 +154,7 @@ type certificateError struct {
 func (e *certificateError) Unwrap() error { return e.err }
 
 func (e *certificateError) Error() string {
-	s := "its certificate (" + describe(e.cert) + ") "
+	s := "its certificate (" + pki.Describe(e.cert) + ") "
 	var authority x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	switch {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"l2gw/internal/pki"
 )
 
 // Agents is the list of the agents that a server lets in. Its file is read
@@ -129,7 +130,7 @@ func (a *Agents) Authenticate(r *http.Request) (Peer, error) {
 		return refuse("the header Authorization must be of the kind Bearer, with a token")
 	// A stream lives longer than its handshake.
 	case cert != nil && time.Now().After(cert.NotAfter):
-		return refuse("its certificate (%s) expired at %s", describe(cert), cert.NotAfter.UTC().Format(time.RFC3339))
+		return refuse("its certificate (%s) expired at %s", pki.Describe(cert), cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if a == nil {
 		return withoutList(r, cert, bearer)
@@ -142,7 +143,7 @@ func (a *Agents) Authenticate(r *http.Request) (Peer, error) {
 		if known, err = byToken(list, token); err == nil && cert != nil {
 			// Both are shown: they must not contradict.
 			if other, e := byCertificate(list, cert); e == nil && other.name != known.name {
-				return refuse("its token is that of agent %s, but its certificate (%s) that of agent %s", known.name, describe(cert), other.name)
+				return refuse("its token is that of agent %s, but its certificate (%s) that of agent %s", known.name, pki.Describe(cert), other.name)
 			}
 		}
 	case cert != nil:
@@ -165,12 +166,12 @@ func withoutList(r *http.Request, cert *x509.Certificate, bearer bool) (Peer, er
 	case cert == nil:
 		return refuse("it has shown no certificate, and this server has no list of agents that are known by a token")
 	}
-	name := commonName(cert)
-	if names := alternativeNames(cert); name == "" && len(names) > 0 {
+	name := pki.CommonName(cert)
+	if names := pki.AlternativeNames(cert); name == "" && len(names) > 0 {
 		name = names[0]
 	}
 	if name == "" {
-		return refuse("its certificate (%s) has no name; give it one, or name its fingerprint in a list of agents", describe(cert))
+		return refuse("its certificate (%s) has no name; give it one, or name its fingerprint in a list of agents", pki.Describe(cert))
 	}
 	return Peer{Agent: name, Address: r.RemoteAddr}, nil
 }
@@ -207,9 +208,9 @@ func byCertificate(list []agent, cert *x509.Certificate) (known agent, err error
 	case 1:
 		return known, nil
 	case 0:
-		_, err = refuse("no agent in the list is known by its certificate (%s); to let it in, set fingerprint: %s in its entry", describe(cert), fingerprint(cert))
+		_, err = refuse("no agent in the list is known by its certificate (%s); to let it in, set fingerprint: %s in its entry", pki.Describe(cert), pki.Fingerprint(cert))
 	default:
-		_, err = refuse("its certificate (%s) fits several agents in the list (%s); give each a fingerprint of its own", describe(cert), strings.Join(fits, ", "))
+		_, err = refuse("its certificate (%s) fits several agents in the list (%s); give each a fingerprint of its own", pki.Describe(cert), strings.Join(fits, ", "))
 	}
 	return agent{}, err
 }
@@ -217,7 +218,7 @@ func byCertificate(list []agent, cert *x509.Certificate) (known agent, err error
 // fits says whether an agent is known by a certificate: by one with its name, if
 // nothing else is said of it.
 func (a agent) fits(cert *x509.Certificate) bool {
-	if slices.Contains(a.fingerprints, fingerprint(cert)) {
+	if slices.Contains(a.fingerprints, pki.Fingerprint(cert)) {
 		return true
 	}
 	names := a.certificates
@@ -225,38 +226,6 @@ func (a agent) fits(cert *x509.Certificate) bool {
 		names = []string{a.name}
 	}
 	return slices.ContainsFunc(names, func(want string) bool {
-		return strings.EqualFold(commonName(cert), want) ||
-			slices.ContainsFunc(alternativeNames(cert), func(n string) bool { return strings.EqualFold(n, want) })
+		return pki.HasCommonName(cert, want) || pki.HasAlternativeName(cert, want)
 	})
-}
-
-// commonName leaves out what ovs-pki(8) appends to the name that it was given: " id:" and a UUID.
-func commonName(cert *x509.Certificate) string {
-	name, _, _ := strings.Cut(cert.Subject.CommonName, " id:")
-	return name
-}
-
-func alternativeNames(cert *x509.Certificate) []string {
-	names := slices.Clone(cert.DNSNames)
-	for _, ip := range cert.IPAddresses {
-		names = append(names, ip.String())
-	}
-	for _, u := range cert.URIs {
-		names = append(names, u.String())
-	}
-	return names
-}
-
-func fingerprint(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.Raw)
-	return hex.EncodeToString(sum[:])
-}
-
-// describe names a certificate in a line of a log.
-func describe(cert *x509.Certificate) string {
-	s := fmt.Sprintf("CN %q", cert.Subject.CommonName)
-	if names := alternativeNames(cert); len(names) > 0 {
-		s += fmt.Sprintf(", SAN %q", strings.Join(names, ", "))
-	}
-	return s + ", sha256:" + fingerprint(cert)
 }

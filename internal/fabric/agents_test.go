@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"l2gw/internal/pki"
 )
 
 // request is one as the server sees it; cert nil is plaintext.
@@ -40,7 +42,7 @@ agents:
   certificate: [r8.example, r8.lab.example]
   databases: ["*"]
 - name: rack9
-  fingerprint: `+fingerprint(certificate("nine"))+`
+  fingerprint: `+pki.Fingerprint(certificate("nine"))+`
   token_sha256: [`+sha("one")+`, `+strings.ToUpper(sha("two"))+`]
   databases: []
 `)
@@ -74,7 +76,7 @@ agents:
 		r    *http.Request
 		says string
 	}{
-		{"the name of one who is known otherwise", request("192.0.2.8:5", certificate("rack8"), ""), "set fingerprint: " + fingerprint(certificate("rack8"))},
+		{"the name of one who is known otherwise", request("192.0.2.8:5", certificate("rack8"), ""), "set fingerprint: " + pki.Fingerprint(certificate("rack8"))},
 		{"the names of two", request("192.0.2.8:5", certificate("rack7", "r8.example"), ""), "several agents in the list (rack7, rack8)"},
 		{"a certificate that has expired since", request("192.0.2.7:5", expired, ""), "expired at"},
 		{"plaintext from elsewhere", request("192.0.2.7:5", nil, ""), "without TLS"},

@@ -44,7 +44,7 @@ func token(s string) func() (string, error) { return func() (string, error) { re
 // Each error must say what is wrong in words that help; who is refused by the
 // server must be told apart from who has trouble with the network.
 func TestWhoMayNotComeInIsToldWhy(t *testing.T) {
-	dir, other := pki(t, "server", "rack7", "rack8"), pki(t, "server", "rack7")
+	dir, other := authority(t, "server", "rack7", "rack8"), authority(t, "server", "rack7")
 	if _, err := certs.Issue(dir, "old", certs.Options{Days: 1, Now: func() time.Time { return time.Now().AddDate(0, 0, -3) }}); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func rewrite(t testing.TB, a *Agents, text string) {
 
 // The files of switches serve agents, too, with tokens in use and without.
 func TestTheTLSFilesOfSwitchesFitAgents(t *testing.T) {
-	dir := pki(t, "server", "rack7")
+	dir := authority(t, "server", "rack7")
 	files := func(name string) ovsdb.TLSFiles {
 		return ovsdb.TLSFiles{
 			Certificate: filepath.Join(dir, name+"-cert.pem"), Key: filepath.Join(dir, name+"-key.pem"), CA: filepath.Join(dir, certs.CAFile),

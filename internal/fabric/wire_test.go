@@ -113,8 +113,8 @@ func recv(t testing.TB, s AgentStream) ToAgent {
 	return m
 }
 
-// pki is an authority with certificates of these names.
-func pki(t testing.TB, names ...string) string {
+// authority is one with certificates of these names.
+func authority(t testing.TB, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if _, err := certs.Init(dir, certs.Options{}); err != nil {
@@ -164,7 +164,7 @@ func clientTLS(t testing.TB, dir, name string) *tls.Config {
 }
 
 func TestMessagesGoBothWaysOverTLSAndPlaintext(t *testing.T) {
-	dir := pki(t, "server", "rack7")
+	dir := authority(t, "server", "rack7")
 	for _, c := range []struct {
 		name           string
 		server, client *tls.Config
@@ -583,7 +583,7 @@ func TestATextThatIsNotUTF8EndsNoStream(t *testing.T) {
 }
 
 func TestTwoHundredStreamsAtOnce(t *testing.T) {
-	dir := pki(t, "server", "rack7")
+	dir := authority(t, "server", "rack7")
 	s := serve(t, HandlerOptions{Serve: echo(nil)}, serverTLS(t, dir, false))
 	o := DialerOptions{Server: s.address, TLS: clientTLS(t, dir, "rack7")}
 	var all sync.WaitGroup
@@ -642,7 +642,7 @@ func TestAServerThatDoesNotAnswerIsLeft(t *testing.T) {
 }
 
 func BenchmarkSend100000Hosts(b *testing.B) {
-	dir := pki(b, "server", "rack7")
+	dir := authority(b, "server", "rack7")
 	m := Segment{"tor1", manyHosts(100_000, 1000)}
 	next := make(chan struct{})
 	s := serve(b, HandlerOptions{Serve: func(ctx context.Context, s ServerStream, _ Peer) error {

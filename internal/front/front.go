@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"l2gw/internal/api"
+	"l2gw/internal/pki"
 )
 
 // Options are what a front is made of.
@@ -30,12 +31,12 @@ type Options struct {
 	BaseURL string
 	// TrustedProxies are load balancers before us, as in api.Options.
 	TrustedProxies api.Proxies
-	Listen         net.Addr          // where we listen; nil: nowhere yet
-	TLS            *tls.Config       // towards Neutron; nil: the system's authorities
-	Logger         *slog.Logger      // nil: slog.Default
-	Observe        func(api.Request) // as in api.Options, for what is not answered by API; nil: nobody
-	Patience       time.Duration     // how long Neutron may take for an answer; 0: five minutes
-	Idle           time.Duration     // how long nothing may move in a body; 0: a minute
+	Listen         net.Addr                   // where we listen; nil: nowhere yet
+	TLS            *pki.Followed[*tls.Config] // towards Neutron; nil: the system's authorities
+	Logger         *slog.Logger               // nil: slog.Default
+	Observe        func(api.Request)          // as in api.Options, for what is not answered by API; nil: nobody
+	Patience       time.Duration              // how long Neutron may take for an answer; 0: five minutes
+	Idle           time.Duration              // how long nothing may move in a body; 0: a minute
 }
 
 // pseudonym begins our name in Via (RFC 9110 §7.6.3).
@@ -78,6 +79,9 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	write := read.Clone()
 	write.DisableKeepAlives = true
 	f.reads, f.writes = read, write
+	if f.TLS != nil {
+		f.reads, f.writes = pki.NewTransport(read, f.TLS), pki.NewTransport(write, f.TLS)
+	}
 	f.proxy = f.newProxy()
 	f.merge = map[side]func(*joint) error{extensions: (*joint).listExtensions}
 	if o.PassOn {
@@ -119,10 +123,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, name := place(r.URL.Path)
 	switch {
 	case !strings.HasPrefix(r.RequestURI, "/") || r.URL.Host != "" || r.URL.Scheme != "":
-		f.observed("other", w, r, func(w http.ResponseWriter, id string) { refuse(w, id, errTarget) })
+		f.observed("other", w, r, func(w http.ResponseWriter, whole *api.Part) { refuse(w, whole.ID, errTarget) })
 		return
 	case who == nowhere:
-		f.observed("other", w, r, func(w http.ResponseWriter, id string) { refuse(w, id, errNowhere) })
+		f.observed("other", w, r, func(w http.ResponseWriter, whole *api.Part) { refuse(w, whole.ID, errNowhere) })
 		return
 	case who == ours || who == extension && f.ours[name]:
 		f.API.ServeHTTP(w, r)
@@ -136,14 +140,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case merge == nil && !f.PassOn:
 		f.API.ServeHTTP(w, r)
 	case looped(r.Header):
-		f.observed("neutron", w, r, func(w http.ResponseWriter, id string) { refuse(w, id, errLoop) })
+		f.observed("neutron", w, r, func(w http.ResponseWriter, whole *api.Part) { refuse(w, whole.ID, errLoop) })
 	case merge == nil:
-		f.observed("neutron", w, r, func(w http.ResponseWriter, id string) { f.pass(w, r, id) })
+		f.observed("neutron", w, r, func(w http.ResponseWriter, whole *api.Part) { f.pass(w, r, whole.ID) })
 	default:
-		f.observed(routes[who], w, r, func(w http.ResponseWriter, id string) {
+		f.observed(routes[who], w, r, func(w http.ResponseWriter, whole *api.Part) {
 			w, r, _ = f.unhurried(w, r)
-			if err := merge(&joint{f, w, r, id, name}); err != nil {
-				f.fail(w, r, id, err)
+			if err := merge(&joint{f, w, r, whole, name}); err != nil {
+				f.fail(w, r, whole.ID, err)
 			}
 		})
 	}
@@ -179,37 +183,4 @@ func (f *front) warn(r *http.Request, id, what string, err error) {
 		attrs = append(attrs, "cause", b.cause)
 	}
 	f.Logger.WarnContext(r.Context(), what, attrs...)
-}
-
-// observed gives a request that the API does not answer alone its id and its line
-// in the log.
-func (f *front) observed(route string, w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, string)) {
-	began, id := time.Now(), "req-"+uuid.NewString()
-	rec := &api.Recorder{ResponseWriter: w}
-	defer func() {
-		took := time.Since(began)
-		method := r.Method
-		switch method {
-		case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete:
-		default:
-			method = "other"
-		}
-		f.Observe(api.Request{Method: method, Route: route, Status: rec.Status, Took: took})
-		client := r.RemoteAddr
-		if at, ok := f.TrustedProxies.Client(r); ok {
-			client = at.String()
-		}
-		attrs := []any{
-			"method", api.Loggable(r.Method), "path", api.Loggable(r.URL.Path), "status", rec.Status, "bytes", rec.Bytes,
-			"ms", float64(took.Microseconds()) / 1000, "client", client, "request_id", id, "by", "neutron",
-		}
-		if theirs := rec.Header().Get("X-Openstack-Request-Id"); theirs != "" && theirs != id {
-			attrs = append(attrs, "neutron_request_id", theirs)
-		}
-		if global := r.Header.Get("X-Openstack-Request-Id"); api.ValidRequestID(global) {
-			attrs = append(attrs, "global_request_id", global)
-		}
-		f.Logger.InfoContext(r.Context(), "request", attrs...)
-	}()
-	serve(rec, id)
 }

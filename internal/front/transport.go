@@ -18,7 +18,6 @@ func (f *front) newTransport() *http.Transport {
 			}
 			return taken{c, f.Patience}, nil
 		},
-		TLSClientConfig:       f.TLS,
 		TLSHandshakeTimeout:   10 * time.Second,
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       4 * time.Second, // less than Apache's five

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,51 +11,52 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"l2gw"
+	"l2gw/internal/pki"
 )
 
 // maxAnswer bounds what is read of an answer: catalogs are long, but not endless.
 const maxAnswer = 4 << 20
 
+// files are those of TLS towards Keystone. One file may have the certificate and its key.
+func (o Options) files() pki.Files {
+	return pki.Files{
+		CA:          pki.File{Option: "cafile", Path: o.CA},
+		Certificate: pki.File{Option: "certfile", Path: o.Certificate},
+		Key:         pki.File{Option: "keyfile", Path: first(o.Key, o.Certificate)},
+	}
+}
+
 // newClient is an HTTP client for Keystone. It follows no redirect, as the
 // service user's token would go to wherever that leads.
 func newClient(o Options) (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure}
-	if o.CA != "" {
-		b, err := os.ReadFile(o.CA)
+	files := o.files()
+	secure, err := pki.Follow(files.Given(), func() (*tls.Config, error) {
+		c, err := files.Client()
 		if err != nil {
-			return nil, fmt.Errorf("cafile: %w", err)
+			return nil, err
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(b) {
-			return nil, fmt.Errorf("cafile %s: it has no certificate in PEM", o.CA)
-		}
-	}
-	if o.Certificate != "" {
-		key := first(o.Key, o.Certificate)
-		pair, err := tls.LoadX509KeyPair(o.Certificate, key)
-		if err != nil {
-			return nil, fmt.Errorf("certfile %s and keyfile %s: %w", o.Certificate, key, err)
-		}
-		config.Certificates = []tls.Certificate{pair}
+		c.InsecureSkipVerify = o.Insecure
+		return c, nil
+	}, pki.Log(o.Logger, "Keystone"))
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
+		Transport: pki.NewTransport(&http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: min(o.Timeout, 5*time.Second)}).DialContext,
-			TLSClientConfig:       config,
 			TLSHandshakeTimeout:   o.Timeout,
 			ResponseHeaderTimeout: o.Timeout,
 			MaxIdleConnsPerHost:   parallel,
 			MaxConnsPerHost:       parallel + 2, // logins do not wait for validations
 			IdleConnTimeout:       90 * time.Second,
 			ForceAttemptHTTP2:     true,
-		},
+		}, secure),
 	}, nil
 }
 

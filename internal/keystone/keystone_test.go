@@ -480,6 +480,43 @@ func TestKeystoneIsSpokenToOverTLS(t *testing.T) {
 	}
 }
 
+func TestKeystonesAuthorityMayBeRenewedWithoutARestart(t *testing.T) {
+	s := real.Shared(t)
+	token := s.Token(t, s.Admin())
+	d, other := s.Door(t, true), s.Door(t, true)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	put := func(from string) {
+		t.Helper()
+		b := []byte("no certificate")
+		if from != "" {
+			var err error
+			if b, err = os.ReadFile(from); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(file+".new", b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(other.CA)
+	w := newWorldOf(t, s, d, s.Service(), "cafile = "+file, "token_cache_time = -1", "http_request_max_retries = 0")
+	w.is("with another authority", l2gw.Unavailable, "X-Auth-Token", token)
+	put(d.CA)
+	w.becomes("with its authority", ok, "X-Auth-Token", token)
+	w.logged("files for TLS have changed and were read again")
+	put("")
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(w.logs.String(), "what they had before stays in force"); time.Sleep(20 * time.Millisecond) {
+		w.is("while the file is broken", ok, "X-Auth-Token", token)
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing is said of the broken file:\n%s", w.logs)
+		}
+	}
+	w.is("afterwards", ok, "X-Auth-Token", token)
+}
+
 func TestTheServiceUserMayBeAnApplicationCredential(t *testing.T) {
 	s := real.Shared(t)
 	c := s.ApplicationCredential(t, s.Service(), "middleware")

@@ -69,7 +69,7 @@ func (f Files) Client() (*tls.Config, error) {
 // Server reads the files into the configuration of a server. With CA it demands a
 // certificate of each client. TLS is 1.2 at least.
 func (f Files) Server() (*tls.Config, error) {
-	if f.Certificate.Path == "" {
+	if f.Certificate.Path == "" && f.Key.Path == "" {
 		return nil, fmt.Errorf("%s is missing: a server needs a certificate", f.Certificate.Option)
 	}
 	clients, own, err := f.read()

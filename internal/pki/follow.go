@@ -29,8 +29,10 @@ func Follow[T any](files []File, read func() (T, error), tell func(error)) (*Fol
 	}
 	f.states = f.look()
 	var err error
-	f.value, err = read()
-	return f, err
+	if f.value, err = read(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // Get returns what is in force. It looks at the files' states, and reads them if

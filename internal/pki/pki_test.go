@@ -151,11 +151,18 @@ func (e *end) follow(read func() (*tls.Config, error)) *pki.Followed[*tls.Config
 
 // serve runs a server, which says who asks, and returns its URL.
 func (e *end) serve() string {
-	f := e.follow(e.files().Server)
+	f := e.follow(func() (*tls.Config, error) {
+		c, err := e.files().Server()
+		if err == nil {
+			c.NextProtos = []string{"h2", "http/1.1"}
+		}
+		return c, err
+	})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+		_, _ = io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName+" by "+r.Proto)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.EnableHTTP2 = true
 	s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return f.Get(), nil }}
 	s.StartTLS()
 	e.t.Cleanup(s.Close)
@@ -163,8 +170,8 @@ func (e *end) serve() string {
 }
 
 // client is one whose connections are kept.
-func (e *end) client() *http.Client {
-	transport := pki.NewTransport(&http.Transport{}, e.follow(e.files().Client))
+func (e *end) client(http2 bool) *http.Client {
+	transport := pki.NewTransport(&http.Transport{ForceAttemptHTTP2: http2}, e.follow(e.files().Client))
 	e.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -194,27 +201,31 @@ func until(t *testing.T, c *http.Client, url, client, server string) {
 }
 
 func TestAuthorityAndCertificatesOfBothEndsAreRenewedByFilesAlone(t *testing.T) {
-	old, renewed := authority(t), authority(t)
-	s1, c1, s2, c2 := issue(t, old, "server-1"), issue(t, old, "client-1"), issue(t, renewed, "server-2"), issue(t, renewed, "client-2")
-	server, client := newEnd(t), newEnd(t)
-	server.has(s1, c1.CAFile)
-	client.has(c1, s1.CAFile)
-	url, c := server.serve(), client.client()
-	until(t, c, url, "client-1", "server-1")
+	for protocol, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		t.Run(protocol, func(t *testing.T) {
+			old, renewed := authority(t), authority(t)
+			s1, c1, s2, c2 := issue(t, old, "server-1"), issue(t, old, "client-1"), issue(t, renewed, "server-2"), issue(t, renewed, "client-2")
+			server, client := newEnd(t), newEnd(t)
+			server.has(s1, c1.CAFile)
+			client.has(c1, s1.CAFile)
+			url, c := server.serve(), client.client(http2)
+			until(t, c, url, "client-1 by "+protocol, "server-1")
 
-	// The connection of before is kept by neither end's wish.
-	server.has(s2, c2.CAFile)
-	client.has(c2, s2.CAFile)
-	until(t, c, url, "client-2", "server-2")
-	stranger := newEnd(t)
-	stranger.has(c1, s2.CAFile)
-	if _, _, err := ask(stranger.client(), url); err == nil {
-		t.Error("a client of the authority of before is let in")
-	}
-	for _, e := range []*end{server, client} {
-		if heard := e.heard(); !slices.Contains(heard, "good") {
-			t.Errorf("it was told %q", heard)
-		}
+			// An idle connection of before would go on for ever.
+			server.has(s2, c2.CAFile)
+			client.has(c2, s2.CAFile)
+			until(t, c, url, "client-2 by "+protocol, "server-2")
+			stranger := newEnd(t)
+			stranger.has(c1, s2.CAFile)
+			if _, _, err := ask(stranger.client(http2), url); err == nil {
+				t.Error("a client of the authority of before is let in")
+			}
+			for _, e := range []*end{server, client} {
+				if heard := e.heard(); !slices.Contains(heard, "good") {
+					t.Errorf("it was told %q", heard)
+				}
+			}
+		})
 	}
 }
 
@@ -263,11 +274,11 @@ func TestFilesThatCannotBeUsedChangeNothingAndAreToldOfOnce(t *testing.T) {
 		}
 	}
 	// A handshake with what is left in force.
-	url, c := server.serve(), client.client()
+	url, c := server.serve(), client.client(false)
 	put(t, files.CA.Path, nil)
 	put(t, server.files().Certificate.Path, nil)
 	c.CloseIdleConnections()
-	until(t, c, url, "client-1", "server")
+	until(t, c, url, "client-1 by HTTP/1.1", "server")
 }
 
 func TestAFaultThatIsNotInTheFilesIsOverWithoutTheirChange(t *testing.T) {
@@ -322,10 +333,10 @@ func TestAServerMustHaveTheNameThatWasAskedFor(t *testing.T) {
 	server.has(s, c.CAFile)
 	client.has(c, s.CAFile)
 	url := server.serve()
-	if _, _, err := ask(client.client(), url); err != nil {
+	if _, _, err := ask(client.client(false), url); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := ask(client.client(), strings.Replace(url, "127.0.0.1", "localhost", 1)); err == nil || !strings.Contains(err.Error(), "localhost") {
+	if _, _, err := ask(client.client(false), strings.Replace(url, "127.0.0.1", "localhost", 1)); err == nil || !strings.Contains(err.Error(), "localhost") {
 		t.Errorf("by a name that is not in the certificate: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -75,10 +76,11 @@ type tuning struct {
 	retryInterval          time.Duration
 	mustExist              bool // SQLite's file is not made
 	silence                time.Duration
+	log                    *slog.Logger
 }
 
 func usual() tuning {
-	return tuning{poolSize: readConnections, lifetime: connectionLifetime, syncWait: 1, retryInterval: 10 * time.Second, silence: silence}
+	return tuning{poolSize: readConnections, lifetime: connectionLifetime, syncWait: 1, retryInterval: 10 * time.Second, silence: silence, log: slog.Default()}
 }
 
 // kind is a make of database.

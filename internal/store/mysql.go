@@ -133,8 +133,18 @@ func mysqlConfig(a *address, t tuning) (*mysql.Config, error) {
 			return nil, err
 		}
 	}
-	if c.TLS, err = mysqlTLS(a, host); err != nil {
+	secure, err := mysqlTLS(a, host, t)
+	if err != nil {
 		return nil, err
+	}
+	if secure != nil {
+		c.TLS = secure.Get()
+		if err := c.Apply(mysql.BeforeConnect(func(_ context.Context, one *mysql.Config) error {
+			one.TLS = secure.Get()
+			return nil
+		})); err != nil {
+			return nil, err
+		}
 	}
 	if err := a.refuseRest("charset, ssl_ca, ssl_cert, ssl_key, ssl_check_hostname, ssl_verify_identity, ssl_verify_cert, ssl_mode, ssl_disabled, " +
 		"unix_socket, connect_timeout, read_timeout, write_timeout, use_unicode and binary_prefix"); err != nil {

@@ -5,25 +5,26 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+
+	"l2gw/internal/pki"
 )
 
 // mysqlTLS takes the options of PyMySQL, as SQLAlchemy passes them, and
 // mysqlclient's ssl_mode. Any of them asks for TLS, without which the server is
-// then refused. The certificate is checked, and the host's name in it, unless an
-// option says otherwise; by the authorities of the system where ssl_ca names none.
-func mysqlTLS(a *address, host string) (*tls.Config, error) {
-	files := map[string]string{}
-	for _, name := range []string{"ssl_ca", "ssl_cert", "ssl_key"} {
-		v, err := a.option(name)
-		if err != nil {
+// then refused; nil: none does. The certificate is checked, and the host's name in
+// it, unless an option says otherwise; by the authorities of the system where ssl_ca
+// names none. The files are followed.
+func mysqlTLS(a *address, host string, t tuning) (*pki.Followed[*tls.Config], error) {
+	files := pki.Files{CA: pki.File{Option: "ssl_ca"}, Certificate: pki.File{Option: "ssl_cert"}, Key: pki.File{Option: "ssl_key"}}
+	for _, file := range []*pki.File{&files.CA, &files.Certificate, &files.Key} {
+		var err error
+		if file.Path, err = a.option(file.Option); err != nil {
 			return nil, err
 		}
-		files[name] = v
 	}
 	flags := map[string]bool{"ssl_check_hostname": true, "ssl_verify_identity": true, "ssl_verify_cert": true, "ssl_disabled": false}
-	wanted := files["ssl_ca"] != "" || files["ssl_cert"] != "" || files["ssl_key"] != ""
+	wanted := len(files.Given()) > 0
 	for name, byDefault := range flags {
 		given := a.options.Has(name)
 		v, err := a.truth(name, byDefault)
@@ -40,56 +41,37 @@ func mysqlTLS(a *address, host string) (*tls.Config, error) {
 	verifyChain, verifyName := flags["ssl_verify_cert"], flags["ssl_check_hostname"] && flags["ssl_verify_identity"]
 	switch mode {
 	case "REQUIRED":
-		verifyChain, verifyName = verifyChain && files["ssl_ca"] != "", false
+		verifyChain, verifyName = verifyChain && files.CA.Path != "", false
 	case "VERIFY_CA":
 		verifyName = false
 	}
-	switch {
-	case flags["ssl_disabled"], mode == "DISABLED", !wanted && mode == "":
+	if flags["ssl_disabled"] || mode == "DISABLED" || !wanted && mode == "" {
 		return nil, nil
-	case (files["ssl_cert"] == "") != (files["ssl_key"] == ""):
-		return nil, errors.New("database URL: ssl_cert and ssl_key must be given together")
 	}
-	conf := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if files["ssl_ca"] != "" {
-		if conf.RootCAs, err = authorities(files["ssl_ca"]); err != nil {
-			return nil, err
-		}
-	}
-	if files["ssl_cert"] != "" {
-		pair, err := tls.LoadX509KeyPair(files["ssl_cert"], files["ssl_key"])
+	return pki.Follow(files.Given(), func() (*tls.Config, error) {
+		c, err := files.Client()
 		if err != nil {
-			return nil, fmt.Errorf("database URL: ssl_cert and ssl_key: %w", err)
+			return nil, fmt.Errorf("database URL: %w", err)
 		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	if verifyChain && verifyName {
-		return conf, nil
-	}
-	conf.InsecureSkipVerify = true
-	if verifyChain { // only not the name
-		conf.VerifyConnection = func(state tls.ConnectionState) error {
-			options := x509.VerifyOptions{Roots: conf.RootCAs, Intermediates: x509.NewCertPool()}
-			for _, c := range state.PeerCertificates[1:] {
-				options.Intermediates.AddCert(c)
-			}
-			_, err := state.PeerCertificates[0].Verify(options)
-			return err
+		c.ServerName = host
+		c.InsecureSkipVerify = !verifyChain || !verifyName
+		if verifyChain && !verifyName {
+			c.VerifyConnection = verifierOf(c.RootCAs)
 		}
-	}
-	return conf, nil
+		return c, nil
+	}, pki.Log(t.log, "the database"))
 }
 
-func authorities(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("database URL: ssl_ca: %w", err)
+// verifierOf checks a server's certificate, but not its name.
+func verifierOf(authorities *x509.CertPool) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		options := x509.VerifyOptions{Roots: authorities, Intermediates: x509.NewCertPool()}
+		for _, c := range state.PeerCertificates[1:] {
+			options.Intermediates.AddCert(c)
+		}
+		_, err := state.PeerCertificates[0].Verify(options)
+		return err
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("database URL: ssl_ca: %s has no certificate in PEM form", path)
-	}
-	return roots, nil
 }
 
 // tlsHint says what a person can do about a server that was not trusted, or "".

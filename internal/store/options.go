@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"time"
 )
@@ -42,6 +43,15 @@ func WithPool(size, overflow int) Option {
 func WithConnectionLifetime(d time.Duration) Option {
 	return func(s *Store) error {
 		s.tuning.lifetime = max(0, d)
+		return nil
+	}
+}
+
+// WithLogger sets where that is told which no call returns: what becomes of files
+// for TLS that change. Else it is slog.Default.
+func WithLogger(log *slog.Logger) Option {
+	return func(s *Store) error {
+		s.tuning.log = log
 		return nil
 	}
 }

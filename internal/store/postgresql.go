@@ -14,23 +14,34 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/schema"
+
+	"l2gw/internal/pki"
 )
 
 // openPostgreSQL takes libpq's options of a connection, by the names that
 // psycopg2 gives them.
 func openPostgreSQL(a address, t tuning) (engine, error) {
-	config, err := postgresConfig(&a, t)
+	read, err := postgresConfig(&a, t)
 	if err != nil {
 		return engine{}, err
 	}
+	config := read.Get()
 	// Set here and not in the start of the session: balancers such as PgBouncer
 	// refuse what they do not know there.
 	session := fmt.Sprintf("SET standard_conforming_strings = on; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d",
 		lockWait.Milliseconds(), idleInTransaction.Milliseconds())
-	connect := stdlib.GetConnector(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, session)
-		return err
-	}))
+	connect := stdlib.GetConnector(
+		*config,
+		stdlib.OptionBeforeConnect(func(_ context.Context, one *pgx.ConnConfig) error {
+			now := read.Get()
+			one.TLSConfig, one.Fallbacks = now.TLSConfig, now.Fallbacks
+			return nil
+		}),
+		stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+			_, err := c.Exec(ctx, session)
+			return err
+		}),
+	)
 	writes, reads, leases := pools(t,
 		func() *sql.DB { return sql.OpenDB(connect) },
 		func() schema.Dialect { return pgdialect.New() },
@@ -49,7 +60,8 @@ func openPostgreSQL(a address, t tuning) (engine, error) {
 	}, nil
 }
 
-func postgresConfig(a *address, t tuning) (*pgx.ConnConfig, error) {
+// postgresConfig is read anew when the files change that the URL names for TLS.
+func postgresConfig(a *address, t tuning) (*pki.Followed[*pgx.ConnConfig], error) {
 	settings := map[string]string{
 		"user": a.user, "password": a.password, "host": a.host, "port": a.port, "dbname": a.database,
 	}
@@ -104,23 +116,38 @@ func postgresConfig(a *address, t tuning) (*pgx.ConnConfig, error) {
 			fmt.Fprintf(&conninfo, "%s='%s' ", name, quote.Replace(value))
 		}
 	}
-	config, err := pgx.ParseConfig(conninfo.String())
-	if err != nil {
-		// The error itself has all settings in it; what lies behind says what is wrong with one.
-		if err = errors.Unwrap(err); err == nil || a.password != "" && strings.Contains(err.Error(), a.password) {
-			return nil, errors.New("database URL: its options cannot be used")
-		}
-		return nil, fmt.Errorf("database URL: %w", err)
+	files := pki.Files{
+		CA:          pki.File{Option: "sslrootcert", Path: settings["sslrootcert"]},
+		Certificate: pki.File{Option: "sslcert", Path: settings["sslcert"]},
+		Key:         pki.File{Option: "sslkey", Path: settings["sslkey"]},
 	}
-	dial := config.DialFunc
-	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
+	if files.CA.Path == "system" {
+		files.CA.Path = ""
+	}
+	return pki.Follow(files.Given(), func() (*pgx.ConnConfig, error) {
+		if settings["sslmode"] != "disable" {
+			if _, err := files.Client(); err != nil { // which names option and file, as pgx does not
+				return nil, fmt.Errorf("database URL: %w", err)
+			}
+		}
+		config, err := pgx.ParseConfig(conninfo.String())
 		if err != nil {
-			return nil, err
+			// The error itself has all settings in it; what lies behind says what is wrong with one.
+			if err = errors.Unwrap(err); err == nil || a.password != "" && strings.Contains(err.Error(), a.password) {
+				return nil, errors.New("database URL: its options cannot be used")
+			}
+			return nil, fmt.Errorf("database URL: %w", err)
 		}
-		return &listened{Conn: c, silence: t.silence}, nil
-	}
-	// The statements are complete texts, each another: nothing is gained by preparing them.
-	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	return config, nil
+		dial := config.DialFunc
+		config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &listened{Conn: c, silence: t.silence}, nil
+		}
+		// The statements are complete texts, each another: nothing is gained by preparing them.
+		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+		return config, nil
+	}, pki.Log(t.log, "the database"))
 }

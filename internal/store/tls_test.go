@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -114,6 +117,81 @@ func TestAServersCertificateIsCheckedAsTheURLAsks(t *testing.T) {
 					t.Errorf("%v; want %q and no password", err, test.want)
 				}
 			})
+		}
+	})
+}
+
+// Each statement has a connection of its own here.
+func TestFilesOfTLSAreRenewedWithoutARestart(t *testing.T) {
+	onServers(t, func(t *testing.T, server *sqlserver.Server) {
+		t.Parallel()
+		database := server.Database(t)
+		foreign := filepath.Join(t.TempDir(), "pki")
+		if _, err := certs.Init(foreign, certs.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		other, err := certs.Issue(foreign, "client", certs.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, key := server.Certificate(t, "renewed")
+		dir := t.TempDir()
+		put := func(name, from string) {
+			t.Helper()
+			b := []byte("nothing")
+			if from != "" {
+				if b, err = os.ReadFile(from); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(dir+"/new", b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(dir+"/new", dir+"/"+name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("ca", server.CA)
+		put("cert", cert)
+		put("key", key)
+		url := strings.Replace(tlsURL(
+			database, server.Addr,
+			"sslmode=verify-full&sslrootcert="+dir+"/ca&sslcert="+dir+"/cert&sslkey="+dir+"/key",
+			"ssl_ca="+dir+"/ca&ssl_cert="+dir+"/cert&ssl_key="+dir+"/key",
+		), "://l2gw:", "://l2gw_cert:", 1)
+		var log bytes.Buffer
+		s, err := store.Open(t.Context(), url, store.WithConnectionLifetime(1), store.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close() }()
+		works := func(what string, want bool) {
+			t.Helper()
+			if _, err := s.Revision(t.Context()); (err == nil) != want {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		works("at first", true)
+		put("ca", other.CAFile)
+		works("another authority", false)
+		put("ca", "")
+		works("a broken file after it", false)
+		put("ca", server.CA)
+		works("the right authority again", true)
+		put("ca", "")
+		works("a broken file", true)
+		put("ca", server.CA)
+		put("cert", other.CertFile)
+		works("a certificate without its key", true)
+		put("key", other.KeyFile)
+		works("a certificate that the server does not know", false)
+		put("cert", cert)
+		put("key", key)
+		works("the right certificate again", true)
+		for _, want := range []string{"database URL: ssl", dir + "/ca: there is no certificate in PEM form", "private key does not match", "were read again"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log does not say %q:\n%s", want, &log)
+			}
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestAWrongURLIsRefusedSayingWhatIsRight(t *testing.T) {
 		"mysql+pymysql://u:tiger@h/d?read_default_file=/etc/my.cnf":           "option read_default_file is not supported for mysql",
 		"mariadb+mysqldb://u:tiger@h/d?ssl_ca=/no/ca.pem":                     "/no/ca.pem",
 		"mysql://u:tiger@h/d?ssl_cert=/c.pem&ssl_key=/k.pem":                  "/c.pem",
-		"mysql://u:tiger@h/d?ssl_cert=/c.pem":                                 "must be given together",
+		"mysql://u:tiger@h/d?ssl_cert=/c.pem":                                 "go together",
 		"mysql://u:tiger@h/d?ssl_mode=on":                                     "ssl_mode=on: it must be DISABLED, REQUIRED",
 		"mysql://u:tiger@h/d?ssl_disabled=maybe":                              "it must be true, false",
 		"postgresql://u:tiger@127.0.0.1:1/d":                                  "postgresql://127.0.0.1:1/d",
