@@ -3,6 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 
+ifneq ($(filter-out help clean deps,$(or $(MAKECMDGOALS),build)),)
+ifeq ($(shell command -v go),)
+$(error go is not in PATH: install Go 1.26 or newer (https://go.dev/dl/); under sudo, say sudo env "PATH=$$PATH" make …)
+endif
+endif
+
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := bin/tools
 
@@ -15,10 +21,10 @@ GOTEST := go test -timeout 15m
 # SQLite is C that was translated to Go. The race detector would find nothing in it that is
 # ours, and slows it down ten times: what reads and writes there is not watched.
 UNWATCHED := modernc.org/sqlite/lib modernc.org/libc
-RACE_GOFLAGS := $(shell go env GOFLAGS) $(UNWATCHED:%=-gcflags=%=-race=false)
+RACE_GOFLAGS = $(shell go env GOFLAGS) $(UNWATCHED:%=-gcflags=%=-race=false)
 # With the race detector each process sleeps for a second when it ends, unless told not to.
-RACE := GOFLAGS="$(RACE_GOFLAGS)" GORACE=atexit_sleep_ms=10 L2GW_TEST_RACE=1 L2GW_TEST_BINARY=$(CURDIR)/bin/test/l2gw
-RACETEST := $(RACE) $(GOTEST) -race
+RACE = GOFLAGS="$(RACE_GOFLAGS)" GORACE=atexit_sleep_ms=10 L2GW_TEST_RACE=1 L2GW_TEST_BINARY=$(CURDIR)/bin/test/l2gw
+RACETEST = $(RACE) $(GOTEST) -race
 
 # Suites of several packages wait more than they compute: for processes, leases, time limits.
 SIDE_BY_SIDE := -p 3
@@ -30,7 +36,7 @@ ONE_PROCESS := AfterAnyAccidents|WhateverBreaks|ContradictEachOther
 ## build: bin/l2gw, one static binary, and its other names
 .PHONY: build
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/l2gw ./cmd/l2gw
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/l2gw ./cmd/l2gw
 	@ln -sf l2gw bin/neutron-l2gateway-agent
 	@ln -sf l2gw bin/neutron-l2gw
 
@@ -51,7 +57,7 @@ man: build
 
 ## test: all that must hold before a change goes in: lint and every suite, with the race detector
 .PHONY: test
-test: deps proto-check lint test-race
+test: machine deps proto-check lint test-race
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-split test-chaos
 	@$(MAKE) --no-print-directory test-packets
 
@@ -88,19 +94,19 @@ test-ovsdb: deps
 
 ## test-packets: pings through Open vSwitch's hardware_vtep emulator; needs root
 .PHONY: test-packets
-test-packets: deps race-binary
+test-packets: machine deps race-binary
 	$(RACETEST) -count=1 $(PACKET_TESTS)
 
 ## chaos: accidents of servers, agents, switches, SQL and links for L2GW_CHAOS_MINUTES (60); needs root
 CHAOS := go test -v -count=1 -run 'TestWhateverBreaks' ./test/engine
 .PHONY: chaos
 chaos: export L2GW_CHAOS_MINUTES ?= 60
-chaos: deps
+chaos: machine deps
 	$(CHAOS) -timeout $$((L2GW_CHAOS_MINUTES + 10))m
 
 ## test-chaos: the same for five minutes, with the race detector
 .PHONY: test-chaos
-test-chaos: deps race-binary
+test-chaos: machine deps race-binary
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
 	$(RACE) L2GW_CHAOS_MINUTES=5 $(CHAOS) -timeout 15m >"$$log" 2>&1 || { cat "$$log"; exit 1; }; tail -n 12 "$$log"
 
@@ -151,6 +157,11 @@ proto: deps $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go
 proto-check: proto
 	@git diff --exit-code -I '^// .protoc ' -- internal/fabric/fabricpb || { \
 	  echo "internal/fabric/fabricpb is not what proto/ generates: commit what make proto made" >&2; exit 1; }
+
+# What tests with networks of their own find out after minutes otherwise.
+.PHONY: machine
+machine:
+	@scripts/check-machine
 
 ## deps: the Debian packages that tests need; does nothing when they are there
 .PHONY: deps

@@ -66,6 +66,7 @@ log=$work/log
 run() {
   if ! "${apt[@]}" "$@" >"$log" 2>&1; then
     cat "$log" >&2
+    echo "apt-get $1 failed, as told above. The tests need these packages; please install them: ${missing[*]}" >&2
     return 1
   fi
 }
