@@ -81,10 +81,7 @@ func (s *serve) checkDatabase(log *slog.Logger) error {
 	if err := s.database.use(&o, log); err != nil {
 		return err
 	}
-	if err := store.CheckURL(o.database, o.store...); err != nil {
-		return fmt.Errorf("--database: %w", err)
-	}
-	return nil
+	return store.CheckURL(o.database, o.store...)
 }
 
 // checkLog says why there could be no log.

@@ -117,9 +117,9 @@ func TestCheckingAConfigurationFindsEachMistake(t *testing.T) {
 		t.Fatalf("of a right configuration it says %v\n%s", err, out)
 	}
 	for more, why := range map[string]string{
-		"[database]\nconnection = oracle://db/l2gw\n":                                                    `--database: database URL: the scheme "oracle" is not supported`,
+		"[database]\nconnection = oracle://db/l2gw\n":                                                    `database URL: the scheme "oracle" is not supported`,
 		"[database]\nconnection = l2gw\n":                                                                "this is no database URL",
-		"[database]\nconnection = postgresql://db:port/l2gw\n":                                           "--database: database URL: the port",
+		"[database]\nconnection = postgresql://db:port/l2gw\n":                                           "database URL: the port",
 		"[database]\nconnection = postgresql://db\n":                                                     "it names no database",
 		"[database]\nconnection = postgresql://db/l2gw?sslmode=maybe\n":                                  "sslmode",
 		"[database]\nconnection = postgresql://db/l2gw?sslmode=verify-full&sslrootcert=/nosuch/ca.pem\n": "/nosuch/ca.pem",
@@ -169,6 +169,10 @@ func TestCheckingAConfigurationFindsEachMistake(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("of %q it says %v, want %s\n%s", more, err, why, out)
 		}
+	}
+	// One mistake does not hide another.
+	if _, err := check("[quotas]\ndefault_quota = -2\n[database]\nconnection = l2gw\n"); err == nil || !strings.Contains(err.Error(), "-2") || !strings.Contains(err.Error(), "no database URL") {
+		t.Errorf("of two mistakes it says %v", err)
 	}
 	for more, what := range map[string]string{
 		"[l2gw]\ninventry = x\n":                             "[l2gw] inventry",

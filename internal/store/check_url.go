@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,8 +17,13 @@ import (
 func CheckURL(url string, options ...Option) error {
 	s, err := closed(options)
 	if err != nil {
-		return err
+		usually, _ := closed(nil)
+		return errors.Join(err, usually.checkURL(url))
 	}
+	return s.checkURL(url)
+}
+
+func (s *Store) checkURL(url string) error {
 	where, err := parseURL(url)
 	if err != nil {
 		return err
