@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -43,7 +44,10 @@ func noted(authenticate func(*http.Request) (Caller, error)) func(*http.Request)
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		id := "req-" + uuid.NewString()
+		id, part := "req-"+uuid.NewString(), partOf(r.Context())
+		if part != nil {
+			id = part.ID
+		}
 		w.Header().Set("X-Openstack-Request-Id", id)
 		a := &access{}
 		r = r.WithContext(context.WithValue(l2gw.WithRequest(r.Context(), id), accessKey{}, a))
@@ -62,6 +66,10 @@ func (s *server) observe(next http.Handler) http.Handler {
 				} else {
 					defer panic(http.ErrAbortHandler) // of half an answer nobody must think that it is whole
 				}
+			}
+			if part != nil {
+				part.Caller = cmp.Or(a.caller, part.Caller)
+				return
 			}
 			took := time.Since(began)
 			s.Observe(Request{knownMethod(r.Method), routeName(r.Pattern), rec.Status, took})

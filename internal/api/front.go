@@ -20,6 +20,26 @@ func ExtensionAliases() []string {
 // QuotaResources are the resources whose number can be limited.
 func QuotaResources() []string { return slices.Clone(quotaNames) }
 
+// Part is a request of which the API answers a part. Who puts the parts together
+// logs and counts it.
+type Part struct {
+	ID     string  // of the whole, under which the log has the part, too
+	Caller *Caller // who asks, as the API found out; nil: nobody whom it knows
+}
+
+type partKey struct{}
+
+// Context makes a request with this context one for that part, which is given no
+// line of its own in the log.
+func (p *Part) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, partKey{}, p)
+}
+
+func partOf(ctx context.Context) *Part {
+	p, _ := ctx.Value(partKey{}).(*Part)
+	return p
+}
+
 type rehearsalKey struct{}
 
 // Rehearse lets a PUT of quotas with this context be answered as if it were made,

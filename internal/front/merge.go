@@ -26,10 +26,10 @@ const (
 // joint is a request that Neutron and our API answer together.
 type joint struct {
 	*front
-	w    http.ResponseWriter
-	r    *http.Request
-	id   string // of the request
-	name string // what the path names, see place
+	w     http.ResponseWriter
+	r     *http.Request
+	whole *api.Part
+	name  string // what the path names, see place
 }
 
 // question is what a side is asked; the headers are those of the request.
@@ -80,7 +80,7 @@ func (a *answer) relay(w http.ResponseWriter) {
 func (j *joint) askNeutron(q question) (*answer, error) {
 	ctx, cancel := context.WithTimeout(j.r.Context(), j.Patience)
 	defer cancel()
-	x := &exchange{id: j.id}
+	x := &exchange{id: j.whole.ID}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.sent.Store(true) }})
 	out, err := j.ask(ctx, q)
 	if err != nil {
@@ -90,7 +90,7 @@ func (j *joint) askNeutron(q question) (*answer, error) {
 	in.URL = out.URL
 	asked := *out.URL
 	out.URL = &asked
-	j.address(&in, out, j.id)
+	j.address(&in, out, j.whole.ID)
 	resp, err := byMethod{j.front}.RoundTrip(out)
 	if err != nil {
 		return nil, j.judge(out, x, err)
@@ -103,13 +103,13 @@ func (j *joint) askNeutron(q question) (*answer, error) {
 	if len(body) > maxAnswer {
 		return nil, errOdd
 	}
-	identify(resp.Header, j.id)
+	identify(resp.Header, j.whole.ID)
 	return heard(&answer{resp.StatusCode, resp.Header, body})
 }
 
 // askOurs asks the API. Its error is a refusal.
 func (j *joint) askOurs(q question) (*answer, error) {
-	ctx := j.r.Context()
+	ctx := j.whole.Context(j.r.Context())
 	if q.rehearsed {
 		ctx = api.Rehearse(ctx)
 	}
@@ -118,7 +118,6 @@ func (j *joint) askOurs(q question) (*answer, error) {
 		return nil, err
 	}
 	out.RemoteAddr, out.TLS, out.Host, out.RequestURI = j.r.RemoteAddr, j.r.TLS, j.r.Host, out.URL.RequestURI()
-	out.Header.Set("X-Openstack-Request-Id", j.id)
 	l := &listener{answer{header: http.Header{}}}
 	j.API.ServeHTTP(l, out)
 	return heard(&l.answer)
@@ -174,7 +173,7 @@ func (j *joint) reply(v any) error {
 	h := j.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Openstack-Request-Id", j.id)
+	h.Set("X-Openstack-Request-Id", j.whole.ID)
 	j.w.WriteHeader(http.StatusOK)
 	_, _ = j.w.Write(body)
 	return nil

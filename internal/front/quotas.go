@@ -163,7 +163,7 @@ func (j *joint) serveQuota() error {
 	case http.MethodDelete:
 		return j.resetQuota()
 	}
-	j.pass(j.w, j.r, j.id)
+	j.pass(j.w, j.r, j.whole.ID)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"l2gw"
 	"l2gw/internal/api"
@@ -53,14 +54,15 @@ func TestNeutronIsNotAskedForQuotasOfWhichOursWouldBeRefused(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	log := &logged{}
 	ours := api.New(api.Options{
-		Store: st, Status: struct{ api.Status }{}, Networks: struct{ networks }{}, Devices: struct{ api.Devices }{}, Logger: slog.New(slog.DiscardHandler),
+		Store: st, Status: struct{ api.Status }{}, Networks: struct{ networks }{}, Devices: struct{ api.Devices }{}, Logger: slog.New(slog.NewTextHandler(log, nil)),
 		Authenticate: func(r *http.Request) (api.Caller, error) {
-			return api.Caller{Project: "p1", Admin: r.Header.Get("X-Auth-Token") == "admin"}, nil
+			return api.Caller{User: "u1", Project: "p1", Admin: r.Header.Get("X-Auth-Token") == "admin"}, nil
 		},
 	})
 	neutron := &behind{}
-	url := stand(t, neutron, func(o *Options) { o.API = ours })
+	url := stand(t, neutron, log.option, func(o *Options) { o.API = ours })
 	put := func(token, project, body string) (int, string) {
 		t.Helper()
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, url+"/v2.0/quotas/"+project, strings.NewReader(body))
@@ -74,7 +76,7 @@ func TestNeutronIsNotAskedForQuotasOfWhichOursWouldBeRefused(t *testing.T) {
 		return resp.StatusCode, string(text)
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	for _, c := range []struct {
+	cases := []struct {
 		token, project, body string
 		status               int
 		says                 string
@@ -90,7 +92,8 @@ func TestNeutronIsNotAskedForQuotasOfWhichOursWouldBeRefused(t *testing.T) {
 		{"admin", "p1", `{"quota": {"l2_gateway_connection": 5, "force": true}}`, 200, `"l2_gateway_connection":5`, []string{"GET"}},
 		{"somebody", "p1", `{"quota": {"network": 8, "force": true}}`, 200, `"network":100`, []string{`PUT {"quota": {"network": 8, "force": true}}`}},
 		{"somebody", "p1", `[]`, 200, `"network":100`, []string{`PUT []`}},
-	} {
+	}
+	for _, c := range cases {
 		status, text := put(c.token, c.project, c.body)
 		if status != c.status || !strings.Contains(text, c.says) {
 			t.Errorf("%s: %d %s", c.body, status, text)
@@ -100,6 +103,17 @@ func TestNeutronIsNotAskedForQuotasOfWhichOursWouldBeRefused(t *testing.T) {
 		}
 		if limits, err := st.Quota(t.Context(), "p1"); err != nil || c.status != 200 && limits[l2gw.QuotaGateways].Limit != l2gw.Unlimited {
 			t.Errorf("%s: the limits are %v %v", c.body, limits, err)
+		}
+	}
+	// Each of them is one request to the log, with who asked, whatever it took to answer it.
+	for deadline := time.Now().Add(30 * time.Second); strings.Count(log.String(), "by=neutron") < len(cases); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("requests are missing in the log: %s", log.String())
+		}
+	}
+	for _, words := range []string{"msg=request ", "user=u1"} {
+		if n := strings.Count(log.String(), words); n != len(cases) {
+			t.Errorf("%d requests are %d times %q in the log: %s", len(cases), n, words, log.String())
 		}
 	}
 }
