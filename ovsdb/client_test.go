@@ -327,12 +327,18 @@ func TestALockGoesFromOneClientToTheNext(t *testing.T) {
 	a.Disconnect(errors.New("a test says so"))
 	lock(b, LockHeld)
 	lock(a, LockWaiting)
-	mu.Lock()
-	defer mu.Unlock()
 	want := map[string]string{"a": "[none held stolen none waiting held none waiting]", "b": "[none waiting none held none waiting held]"}
+	told := func(name string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		return fmt.Sprint(history[name])
+	}
 	for name, w := range want {
-		if got := fmt.Sprint(history[name]); got != w {
-			t.Errorf("%s: history %s, want %s", name, got, w)
+		for told(name) != w { // State is there a moment before OnState is told
+			if ctx.Err() != nil {
+				t.Fatalf("%s: history %s, want %s", name, told(name), w)
+			}
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
