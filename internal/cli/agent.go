@@ -102,7 +102,7 @@ func (a *app) agentList(use string) *cobra.Command {
 func (a *app) agentShow(use string) *cobra.Command {
 	var f form
 	c := &cobra.Command{
-		Use: use, Short: "Show an agent and its databases", Args: arguments(1, 1),
+		Use: use, Short: "Show an agent and its databases", Args: names(1, 1),
 		ValidArgsFunction: a.complete(a.agentNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, agentColumns); err != nil {

@@ -36,6 +36,7 @@ type app struct {
 
 	// Options, set when a command runs.
 	endpoint         string
+	isDefault        bool               // nobody named it
 	options          map[string]*string // of the login
 	cloud            string
 	insecure, verify bool
@@ -152,14 +153,12 @@ func (a *app) root(name, short string) *cobra.Command {
 	root.SetIn(a.env.In)
 	root.SetOut(a.env.Out)
 	root.SetErr(a.env.Err)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("usage: %s\n%s: error: %v\nSee '%s --help'.", useLine(c), c.CommandPath(), err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(wrongFlag)
 	a.describeItself(root)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.endpoint, "endpoint", "", "URL of the API (env OS_ENDPOINT; default "+DefaultEndpoint+")")
 	a.addLogin(root)
-	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait for an answer of the API")
+	spanVar(flags, &a.timeout, "timeout", time.Minute, time.Millisecond, "how long to wait for an answer of the API")
 	return root
 }
 
@@ -168,8 +167,8 @@ func (a *app) root(name, short string) *cobra.Command {
 func (a *app) add(root *cobra.Command, commands ...*cobra.Command) {
 	for _, c := range commands {
 		c.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-			if err := c.ValidateFlagGroups(); err != nil {
-				return usage("%s: error: %v", c.CommandPath(), err)
+			if err := checkFlags(c); err != nil {
+				return err
 			}
 			return a.check(true)
 		}
@@ -177,12 +176,21 @@ func (a *app) add(root *cobra.Command, commands ...*cobra.Command) {
 	root.AddCommand(commands...)
 }
 
+// similar asks whether another command was meant.
+func similar(c *cobra.Command, name string) string {
+	c.SuggestionsMinimumDistance = 2
+	if names := c.SuggestionsFor(name); len(names) > 0 {
+		return ": did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return ""
+}
+
 // group is a command that has commands. Alone it is no command, as with the openstack
 // client; only the program itself describes itself then.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: name, Short: short, Annotations: map[string]string{isGroup: ""}, Args: func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usage("%s: there is no command %q\nSee '%s --help'.", c.CommandPath(), args[0], c.CommandPath())
+			return usage("%s: there is no command %q%s\nSee '%s --help'.", c.CommandPath(), args[0], similar(c, args[0]), c.CommandPath())
 		}
 		return nil
 	}, RunE: func(c *cobra.Command, _ []string) error {

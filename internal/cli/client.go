@@ -250,6 +250,9 @@ func (a *app) unreachable(ctx context.Context, err error) error {
 		err = e.Err // without the method and the URL again
 	}
 	o := newOutage(a.where(), advised(err))
+	if !o.sent && a.isDefault {
+		o.cause = fmt.Errorf("%w; name another with --endpoint, or a cloud with --os-cloud", o.cause)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		o.cause, o.lasting = cause, true // we waited long enough, or the user did
 	}
@@ -278,6 +281,8 @@ func readError(answer *http.Response, data []byte) error {
 	switch {
 	case failed == nil && answer.StatusCode < 400:
 		e.message = fmt.Sprintf("%s was answered with %s, a redirection to %s: name the URL at which the API is", asked, answer.Status, to.Redacted())
+	case speaksTLS(answer.StatusCode, data):
+		e.message = asked + " was answered by a server that speaks TLS: name it by https:// instead of http://"
 	case e.message == "":
 		e.message = asked + " was answered with " + answer.Status
 	}
@@ -290,7 +295,11 @@ func fetch[T any](ctx context.Context, a *app, path, collection string, query ur
 		path += "?" + query.Encode()
 	}
 	var body map[string]json.RawMessage
-	if err := a.call(ctx, http.MethodGet, path, nil, &body); err != nil {
+	err := a.call(ctx, http.MethodGet, path, nil, &body)
+	if isNotFound(err) && path == "/l2-gateways" {
+		err = fmt.Errorf("%w\n%s has no gateways: is that the URL of an L2GW API?", err, a.where()) //nolint:staticcheck,revive // a question
+	}
+	if err != nil {
 		return nil, err
 	}
 	var list []T

@@ -45,7 +45,7 @@ database: all switches in it.`
 func (a *app) deviceMode(use, mode string) *cobra.Command {
 	m := modes[mode]
 	return &cobra.Command{
-		Use: use, Short: m.short, Long: m.long + aboutDatabases, Args: arguments(1, -1),
+		Use: use, Short: m.short, Long: m.long + aboutDatabases, Args: names(1, -1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.each(c.Context(), args, m.done, func(ctx context.Context, device string) error {
@@ -62,7 +62,7 @@ func (a *app) deviceRelease(use string) *cobra.Command {
 		Use: use, Short: "Let go of the removals that are held on a switch",
 		Long: `Let go of the removals that are held on a switch: the rows that 'l2gw device show' counts under
 Held are removed.` + aboutDatabases,
-		Args:              arguments(1, 1),
+		Args:              names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			var body any
@@ -103,7 +103,7 @@ func (a *app) deviceResync(use string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: "Look at the whole database of a switch now instead of at the next audit",
 		Long:              "Look at the whole database of a switch now instead of at the next audit, and mend what differs." + aboutDatabases,
-		Args:              arguments(1, 1),
+		Args:              names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.each(c.Context(), args, "looked at", func(ctx context.Context, device string) error {

@@ -211,7 +211,7 @@ func (a *app) connectionDelete(use string) *cobra.Command {
 func (a *app) awaitGone(ctx context.Context, w waiting, c connection) error {
 	return a.until(ctx, w, func(ctx context.Context) (bool, string, error) {
 		for _, b := range c.Bindings {
-			d, err := send[switchState](ctx, a, http.MethodGet, "/l2-gateway-devices/"+url.PathEscape(b.DeviceName), "l2_gateway_device", nil)
+			d, err := send[switchState](ctx, a, http.MethodGet, devicePath(b.DeviceName), "l2_gateway_device", nil)
 			if isNotFound(err) {
 				continue
 			}

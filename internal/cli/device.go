@@ -133,13 +133,13 @@ func (a *app) deviceList(use string) *cobra.Command {
 func (a *app) deviceShow(use string) *cobra.Command {
 	var f form
 	c := &cobra.Command{
-		Use: use, Short: "Show a switch: its ports, what is bound on them, and how it is", Args: arguments(1, 1),
+		Use: use, Short: "Show a switch: its ports, what is bound on them, and how it is", Args: names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, deviceColumns); err != nil {
 				return err
 			}
-			d, err := send[switchState](c.Context(), a, http.MethodGet, "/l2-gateway-devices/"+url.PathEscape(args[0]), "l2_gateway_device", nil)
+			d, err := send[switchState](c.Context(), a, http.MethodGet, devicePath(args[0]), "l2_gateway_device", nil)
 			if err != nil {
 				return err
 			}
@@ -164,7 +164,7 @@ func (a *app) deviceMACs(use string) *cobra.Command {
 	var f form
 	var networkText string
 	c := &cobra.Command{
-		Use: use, Short: "List the MACs that a switch learned and those that it was given", Args: arguments(1, 1),
+		Use: use, Short: "List the MACs that a switch learned and those that it was given", Args: names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, macColumns); err != nil {
@@ -178,7 +178,7 @@ func (a *app) deviceMACs(use string) *cobra.Command {
 				}
 				query.Set("network_id", n.ID)
 			}
-			all, err := fetch[macEntry](c.Context(), a, "/l2-gateway-devices/"+url.PathEscape(args[0])+"/macs", "macs", query)
+			all, err := fetch[macEntry](c.Context(), a, devicePath(args[0])+"/macs", "macs", query)
 			if err != nil {
 				return err
 			}

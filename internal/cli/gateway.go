@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -41,8 +43,8 @@ const deviceUsage = `a switch and its ports: name=D,interface_names="if1|100#200
 
 // parseDevice reads name=D,interface_names=IF[|VLAN[#VLAN]...][;IF...] as the openstack
 // client does: a comma without a key behind it belongs to the value before, and what is
-// missing or wrong in a value is for the API to say. It returns the keys that mean nothing.
-func parseDevice(s string) (d device, unknown []string, err error) {
+// missing or wrong in a value is for the API to say. It notes what means nothing.
+func parseDevice(s string) (d device, notes []string, err error) {
 	var keys []string
 	values := map[string]string{}
 	for i, part := range strings.Split(s, ",") {
@@ -67,24 +69,29 @@ func parseDevice(s string) (d device, unknown []string, err error) {
 			d.Interfaces = nil
 			if value != "" {
 				for p := range strings.SplitSeq(value, ";") {
-					d.Interfaces = append(d.Interfaces, parsePort(p))
+					port, rest := parsePort(p)
+					d.Interfaces = append(d.Interfaces, port)
+					if rest != "" {
+						notes = append(notes, fmt.Sprintf("%q in %q means nothing; VLANs have # between them", "|"+rest, p))
+					}
 				}
 			}
 		default:
-			unknown = append(unknown, key)
+			notes = append(notes, fmt.Sprintf("the key %q means nothing; there are name and interface_names", key))
 		}
 	}
-	return d, unknown, nil
+	return d, notes, nil
 }
 
-func parsePort(s string) port {
+// parsePort reads IF[|VLAN[#VLAN]...] and returns what is behind another |.
+func parsePort(s string) (p port, rest string) {
 	name, vlans, has := strings.Cut(s, "|")
-	p := port{Name: strings.TrimSpace(name)}
+	p.Name = strings.TrimSpace(name)
 	if has {
-		vlans, _, _ = strings.Cut(vlans, "|")
+		vlans, rest, _ = strings.Cut(vlans, "|")
 		p.SegmentationID = strings.Split(strings.TrimSpace(vlans), "#")
 	}
-	return p
+	return p, rest
 }
 
 // unquote takes away quotes that a shell was meant to.
@@ -98,28 +105,31 @@ func unquote(s string) string {
 // deviceFlag is --device, which is read where the command line is.
 type deviceFlag struct {
 	devices []device
-	unknown []string
+	notes   []string
 }
 
 func (f *deviceFlag) String() string { return "" }
 func (f *deviceFlag) Type() string   { return "name=D,interface_names=..." }
 func (f *deviceFlag) Set(s string) error {
-	d, unknown, err := parseDevice(s)
+	if !utf8.ValidString(s) {
+		return errors.New("it is not UTF-8")
+	}
+	d, notes, err := parseDevice(s)
 	if err != nil {
 		return err
 	}
 	f.devices = append(f.devices, d)
-	f.unknown = append(f.unknown, unknown...)
+	f.notes = append(f.notes, notes...)
 	return nil
 }
 
 // list is never null: an empty list is what the API has a word for.
 func (f *deviceFlag) list() []device { return append([]device{}, f.devices...) }
 
-// note tells of keys that mean nothing: a typing error, perhaps.
+// note tells of what means nothing: a typing error, perhaps.
 func (f *deviceFlag) note(a *app) {
-	for _, key := range f.unknown {
-		_, _ = fmt.Fprintf(a.env.Err, "Note: --device: the key %q means nothing; there are name and interface_names\n", key)
+	for _, note := range f.notes {
+		_, _ = fmt.Fprintln(a.env.Err, "Note: --device:", note)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -63,7 +64,7 @@ func (a *app) check(ask bool) error {
 	}
 	switch kind {
 	case "none":
-		a.endpoint = cmp.Or(endpoint, DefaultEndpoint)
+		a.endpoint, a.isDefault = cmp.Or(endpoint, DefaultEndpoint), endpoint == ""
 	case "admin_token", "token_endpoint":
 		a.endpoint = endpoint
 		a.session = &session{token: l.get("token"), fixed: true}
@@ -93,8 +94,28 @@ func (a *app) check(ask bool) error {
 			return err
 		}
 	}
-	if a.endpoint != "" && !strings.HasPrefix(a.endpoint, "http://") && !strings.HasPrefix(a.endpoint, "https://") {
-		return usage("--endpoint %q is not a URL: it must look like %s", a.endpoint, DefaultEndpoint)
+	if a.endpoint != "" {
+		return checkURL("--endpoint", a.endpoint, DefaultEndpoint)
+	}
+	return nil
+}
+
+// checkURL says what is wrong with the URL of a server, of which a password is not told.
+func checkURL(option, text, example string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // without the URL
+		}
+		return usage("%s is not a URL (%v): it must look like %s", option, err, example)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return usage("%s %q is not a URL: it must look like %s", option, u.Redacted(), example)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return usage("%s %q: port %s is none from 1 to 65535", option, u.Redacted(), port)
+		}
 	}
 	return nil
 }
@@ -184,6 +205,9 @@ func parse(cloud yamlMap) (gophercloud.AuthOptions, *http.Transport, error) {
 	}
 	options, _, config, err := clouds.Parse(clouds.WithCloudsYAML(bytes.NewReader(data)), clouds.WithCloudName("this"))
 	if err != nil {
+		if of, ok := strings.CutPrefix(err.Error(), "unable to compute TLS configuration: "); ok {
+			return options, nil, fmt.Errorf("--os-cacert, --os-cert, --os-key (cacert, cert, key in clouds.yaml): %s", of)
+		}
 		return options, nil, fmt.Errorf("the login: %w", err)
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
@@ -210,9 +234,12 @@ func (a *app) prepare(l login) error {
 	options.TenantID, options.TenantName = "", "" // the scope says it
 	s.auth = options
 	a.client.Transport = a.transport(t)
+	if err := checkURL("--os-auth-url", options.IdentityEndpoint, "http://127.0.0.1:5000/v3"); err != nil {
+		return err
+	}
 	s.client, err = openstack.NewClient(options.IdentityEndpoint)
 	if err != nil {
-		return usage("--os-auth-url %q: %v", options.IdentityEndpoint, err)
+		return usage("--os-auth-url: %v", err)
 	}
 	s.client.HTTPClient = *a.client
 	s.client.UserAgent.Prepend("l2gw")

@@ -48,13 +48,11 @@ const (
 // persistent lets a command that changes gateways or connections go on when the API
 // goes away.
 func (a *app) persistent(c *cobra.Command) *cobra.Command {
-	limit := c.Flags().Duration("retry", 30*time.Second, "how long to try again when the API goes away meanwhile; 0: not at all")
+	var limit time.Duration
+	spanVar(c.Flags(), &limit, "retry", 30*time.Second, 0, "how long to try again when the API goes away meanwhile; 0: not at all")
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *limit < 0 {
-			return usage("--retry %s: it must not be negative; 0 is not to try again", *limit)
-		}
-		a.persistence.limit = *limit
+		a.persistence.limit = limit
 		return run(c, args)
 	}
 	return c

@@ -158,7 +158,7 @@ func TestAChangeIsGivenUpInTime(t *testing.T) {
 			t.Errorf("%+v: %d %q after %d requests", c, code, errs, len(api.writes))
 		}
 	}
-	if code, _, errs := run(t, nil, "create", "x", "--retry", "-1s"); code != 2 || errs != "--retry -1s: it must not be negative; 0 is not to try again\n" {
+	if code, _, errs := run(t, nil, "create", "x", "--retry", "-1s"); code != 2 || !strings.Contains(errs, "\nl2gw create: error: --retry \"-1s\": it must be at least 0s\n") {
 		t.Errorf("%d %q", code, errs)
 	}
 }

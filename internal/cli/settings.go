@@ -199,7 +199,8 @@ func (a *app) readCloud(name string) (yamlMap, error) {
 		}
 		cloud, ok := all[name]
 		if !ok {
-			return nil, fmt.Errorf("cloud %s was not found in %s: there are %s", name, file, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+			there := cmp.Or(strings.Join(slices.Sorted(maps.Keys(all)), ", "), "none")
+			return nil, fmt.Errorf("cloud %s was not found in %s: there are %s", name, file, there)
 		}
 		secure := cmp.Or(a.env.Getenv("OS_CLIENT_SECURE_FILE"), filepath.Join(filepath.Dir(file), "secure.yaml"))
 		secrets, err := readClouds(secure)
@@ -218,12 +219,26 @@ func readClouds(file string) (map[string]yamlMap, error) {
 		return nil, err
 	}
 	var body struct {
-		Clouds map[string]yamlMap `yaml:"clouds"`
+		Clouds map[string]any `yaml:"clouds"`
 	}
 	if err := yaml.Unmarshal(data, &body); err != nil {
-		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+		text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n  ")
+		return nil, fmt.Errorf("%s: %s", file, strings.ReplaceAll(text, "\n  ", "; "))
 	}
-	return body.Clouds, nil
+	clouds := make(map[string]yamlMap, len(body.Clouds))
+	for name, v := range body.Clouds {
+		cloud, ok := v.(yamlMap)
+		if v == nil {
+			cloud = yamlMap{}
+		} else if !ok {
+			return nil, fmt.Errorf("%s: cloud %s is not a mapping: it must have auth, region_name and so on", file, name)
+		}
+		if _, ok := cloud["auth"].(yamlMap); !ok && cloud["auth"] != nil {
+			return nil, fmt.Errorf("%s: auth of cloud %s is not a mapping: it must have auth_url, username and so on", file, name)
+		}
+		clouds[name] = cloud
+	}
+	return clouds, nil
 }
 
 // merge writes what over says over into.

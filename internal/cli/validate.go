@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/spf13/cobra"
 )
@@ -41,7 +40,7 @@ could not be compared.
 What switches should hold follows from the inventory as it was last read. When
 it cannot be read now, that is told on standard error; it does not change the
 exit code.`,
-		Args:              arguments(0, -1),
+		Args:              names(0, -1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := check(&f, findingColumns); err != nil {
@@ -102,7 +101,7 @@ func (a *app) compare(ctx context.Context, names []string) (checked []validation
 	}
 	done := map[string]bool{}
 	for _, name := range names {
-		v, err := send[validation](ctx, a, http.MethodGet, "/l2-gateway-devices/"+url.PathEscape(name)+"/validate", "validation", nil)
+		v, err := send[validation](ctx, a, http.MethodGet, devicePath(name)+"/validate", "validation", nil)
 		switch {
 		case isNotFound(err):
 			unchecked = append(unchecked, notFound("device", name).Error())

@@ -16,7 +16,7 @@ type waiting struct {
 
 func (w *waiting) flags(c *cobra.Command, what string) {
 	c.Flags().BoolVar(&w.wanted, "wait", false, "wait until "+what)
-	c.Flags().DurationVar(&w.limit, "wait-timeout", time.Minute, "how long to wait")
+	spanVar(c.Flags(), &w.limit, "wait-timeout", time.Minute, time.Millisecond, "how long to wait")
 }
 
 // until asks look again and again until it is done or time is up, also while the API is
