@@ -40,7 +40,7 @@ build:
 	@ln -sf l2gw bin/neutron-l2gateway-agent
 	@ln -sf l2gw bin/neutron-l2gw
 
-## demo: a tour in one minute with an emulated switch; needs Go alone
+## demo: a tour of a few seconds with an emulated switch; needs Go alone
 .PHONY: demo
 demo: build
 	@scripts/demo
