@@ -16,6 +16,8 @@ type Store interface {
 	// Gateways and Connections take the filters, order and page of a query.
 	Gateways(ctx context.Context, q store.Query) ([]l2gw.Gateway, error)
 	Gateway(ctx context.Context, id string) (l2gw.Gateway, error)
+	// GatewaysWithID are those of these gateways that exist, in any order.
+	GatewaysWithID(ctx context.Context, ids []string) ([]l2gw.Gateway, error)
 	// CreateGateways stores all or none and returns them with ids, times and revisions.
 	CreateGateways(ctx context.Context, all []l2gw.Gateway) ([]l2gw.Gateway, error)
 	UpdateGateway(ctx context.Context, id string, change func(*l2gw.Gateway) error) (l2gw.Gateway, error)

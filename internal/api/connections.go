@@ -174,22 +174,22 @@ func (s *server) createConnections(ctx context.Context, items []values) ([]l2gw.
 
 // connectedGateways are the gateways of new connections. One that the caller may
 // not see is missing, like one that does not exist: nobody connects to what is not
-// shown to him, nor learns that it is there. Each is read once: thousands of
-// connections may be of one with thousands of ports.
+// shown to him, nor learns that it is there. Each is read once, and all together:
+// thousands of connections may be of one with thousands of ports, or of as many.
 func (s *server) connectedGateways(ctx context.Context, all []l2gw.Connection) (map[string]*l2gw.Gateway, error) {
-	gateways := map[string]*l2gw.Gateway{}
-	for _, c := range all {
-		if _, read := gateways[c.GatewayID]; read {
-			continue
-		}
-		gateways[c.GatewayID] = nil
-		g, err := s.Store.Gateway(ctx, c.GatewayID)
-		switch {
-		case l2gw.ErrorCode(err) == l2gw.NotFound:
-		case err != nil:
-			return nil, err
-		case s.allows(ctx, "get_l2_gateway", gatewayAttributes.target(&gatewayView{Gateway: g})):
-			gateways[c.GatewayID] = &g
+	ids := make([]string, len(all))
+	for i, c := range all {
+		ids[i] = c.GatewayID
+	}
+	slices.Sort(ids)
+	found, err := s.Store.GatewaysWithID(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	gateways := make(map[string]*l2gw.Gateway, len(found))
+	for i := range found {
+		if g := &found[i]; s.allows(ctx, "get_l2_gateway", gatewayAttributes.target(&gatewayView{Gateway: *g})) {
+			gateways[g.ID] = g
 		}
 	}
 	return gateways, nil
@@ -269,8 +269,10 @@ var connectionAttributes = table[connectionView]{
 	},
 	{
 		name: "bindings", doc: "What it becomes on switches: one for each device, interface and VLAN.", schema: bindingSchema,
-		show:    func(c *connectionView) any { return showBindings(c.bindings) },
-		matches: func(c *connectionView) []string { return bindingDevices(c.bindings) },
+		show: func(c *connectionView) any { return showBindings(c.bindings) },
+		matches: func(c *connectionView) []string {
+			return mapped(c.bindings, func(b l2gw.BindingStatus) string { return b.Device })
+		},
 	},
 	{
 		name: "created_at", doc: createdDoc, schema: moment,
@@ -347,14 +349,6 @@ func showBindings(bindings []l2gw.BindingStatus) []object {
 			{"status", string(b.Status)},
 			{"status_reason", b.Reason},
 		}
-	}
-	return out
-}
-
-func bindingDevices(bindings []l2gw.BindingStatus) []string {
-	out := make([]string, len(bindings))
-	for i, b := range bindings {
-		out[i] = b.Device
 	}
 	return out
 }

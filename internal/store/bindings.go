@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
+	"strings"
 
 	"l2gw"
 
@@ -119,16 +122,12 @@ func (s *Store) Changes(ctx context.Context, since int64) (revision int64, chang
 	return revision, changes, complete, nil
 }
 
-// Sizes of statements: no engine's limit is near, and their planning stays cheap.
-const (
-	idsPerStatement  = 500
-	keysPerStatement = 200
-	rowsPerStatement = 500
-)
-
-// rebind replaces the bindings old by wanted, both of the same gateway; what is
-// in both stays as it is, revision and request included. The error is a Conflict if another
-// binding has a wanted place.
+// rebind replaces the bindings old by wanted; what is in both stays as it is,
+// revision and request included. The error is a Conflict if another binding has a
+// wanted place.
+//
+// Much is sent once, to the change log, and the rest is done from there: in one
+// statement for thousands of bindings.
 func rebind(ctx context.Context, tx bun.Tx, revision int64, old, wanted []l2gw.Binding) error {
 	before := make(map[l2gw.BindingKey]l2gw.Binding, len(old))
 	for _, b := range old {
@@ -151,79 +150,102 @@ func rebind(ctx context.Context, tx bun.Tx, revision int64, old, wanted []l2gw.B
 	}
 	for _, o := range old {
 		if b, stays := after[o.BindingKey]; !stays || b.NetworkID != o.NetworkID || b.ConnectionID != o.ConnectionID {
-			o.Revision, o.Request = revision, request
 			unset = append(unset, o)
 		}
 	}
-	if len(unset)+len(set) > keysPerStatement {
-		if err := byIndex(ctx, tx); err != nil {
-			return err
-		}
-	}
-	for part := range slices.Chunk(unset, keysPerStatement) {
-		if _, err := tx.NewDelete().Model((*bindingRow)(nil)).WhereGroup(" AND ", anyKeyDelete(part)).Exec(ctx); err != nil {
-			return err
-		}
-	}
-	for part := range slices.Chunk(set, keysPerStatement) {
-		taken, err := selectBindings(ctx, tx.NewSelect().WhereGroup(" AND ", anyKeySelect(part)).Limit(1))
-		if err != nil {
-			return err
-		}
-		if len(taken) > 0 {
-			return l2gw.DuplicateSegmentationID(taken[0].BindingKey)
-		}
-	}
-	rows := make([]bindingRow, len(set))
-	for i, b := range set {
-		rows[i] = bindingToRow(b)
-	}
-	if err := insert(ctx, tx, rows); err != nil {
+	if err := logChanges(ctx, tx, revision, unset, set); err != nil {
 		return err
 	}
-	return logChanges(ctx, tx, revision, unset, set)
+	if err := byIndex(ctx, tx, len(unset)+len(set)); err != nil {
+		return err
+	}
+	if len(unset) > 0 {
+		there, args := places(revision, 0, unset)
+		remove := "DELETE FROM bindings WHERE " + there
+		if len(unset) > keysPerStatement && tx.Dialect().Name() == dialect.MySQL { // which would read all bindings for that
+			remove = "DELETE b FROM binding_changes AS c STRAIGHT_JOIN bindings AS b " +
+				"ON b.device = c.device AND b.interface = c.interface AND b.vlan = c.vlan WHERE c.revision = ? AND c.bound = ?"
+		}
+		if _, err := tx.ExecContext(ctx, remove, args...); err != nil {
+			return err
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	there, args := places(revision, 1, set)
+	var taken l2gw.BindingKey
+	err := tx.QueryRowContext(ctx, "SELECT "+keyColumns+" FROM bindings WHERE "+there+" LIMIT 1", args...).Scan(&taken.Device, &taken.Interface, &taken.VLAN)
+	switch {
+	case err == nil:
+		return l2gw.DuplicateSegmentationID(taken)
+	case !errors.Is(err, sql.ErrNoRows):
+		return err
+	}
+	if len(set) <= keysPerStatement {
+		rows := make([]bindingRow, len(set))
+		for i, b := range set {
+			rows[i] = bindingToRow(b)
+		}
+		return insert(ctx, tx, rows)
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO bindings ("+logged+", revision) SELECT "+logged+", revision FROM binding_changes WHERE revision = ? AND bound = 1", revision)
+	return err
 }
 
-// byIndex has PostgreSQL look up keys in the index for the rest of the transaction,
-// also while it takes the table for small: what was just filled has no statistics
-// yet, and hundreds of keys in each of many statements over the whole table take
-// seconds. The others do so by themselves.
-func byIndex(ctx context.Context, tx bun.Tx) error {
-	if tx.Dialect().Name() != dialect.PG {
+const (
+	keyColumns = "device, interface, vlan"
+	keyIs      = "device = ? AND interface = ? AND vlan = ?"
+	// logged are the columns that bindings and their changes share, but for the revision.
+	logged = keyColumns + ", network_id, connection_id, gateway_id, request"
+)
+
+// places is a condition for bindings: being where these changes are, which the log
+// has at this revision as bound. Few are named, since then engines plan for few: what
+// other revisions have in the log tells them nothing of this one.
+func places(revision int64, bound int, changes []l2gw.Binding) (condition string, args []any) {
+	if len(changes) > keysPerStatement {
+		return "(" + keyColumns + ") IN (SELECT " + keyColumns + " FROM binding_changes WHERE revision = ? AND bound = ?)", []any{revision, bound}
+	}
+	for _, b := range changes {
+		args = append(args, b.Device, b.Interface, b.VLAN)
+	}
+	return keyIs + strings.Repeat(" OR "+keyIs, len(changes)-1), args
+}
+
+// unbindConnection removes all bindings of a connection. They go from table to
+// table, and none of them through this program.
+func unbindConnection(ctx context.Context, tx bun.Tx, revision int64, id string) error {
+	const copied = keyColumns + ", network_id, connection_id, gateway_id"
+	if _, err := tx.ExecContext(ctx, "INSERT INTO binding_changes (revision, bound, request, ordinal, "+copied+") "+
+		"SELECT ?, 0, ?, ROW_NUMBER() OVER (ORDER BY "+keyColumns+") - 1, "+copied+" FROM bindings WHERE connection_id = ?", revision, requestOf(ctx), id); err != nil {
+		return err
+	}
+	_, err := tx.NewDelete().Model((*bindingRow)(nil)).Where("connection_id = ?", id).Exec(ctx)
+	return err
+}
+
+// byIndex has PostgreSQL find this many places by their index for the rest of the
+// transaction, also while it takes the table for small: what was just filled has
+// no statistics yet, and going through the whole table for each place takes
+// minutes. The others do so by themselves.
+func byIndex(ctx context.Context, tx bun.Tx, places int) error {
+	if places <= keysPerStatement || tx.Dialect().Name() != dialect.PG {
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off")
 	return err
 }
 
-const keyIs = "device = ? AND interface = ? AND vlan = ?"
-
-func anyKeyDelete(bindings []l2gw.Binding) func(*bun.DeleteQuery) *bun.DeleteQuery {
-	return func(q *bun.DeleteQuery) *bun.DeleteQuery {
-		for _, b := range bindings {
-			q = q.WhereOr(keyIs, b.Device, b.Interface, b.VLAN)
-		}
-		return q
-	}
-}
-
-func anyKeySelect(bindings []l2gw.Binding) func(*bun.SelectQuery) *bun.SelectQuery {
-	return func(q *bun.SelectQuery) *bun.SelectQuery {
-		for _, b := range bindings {
-			q = q.WhereOr(keyIs, b.Device, b.Interface, b.VLAN)
-		}
-		return q
-	}
-}
-
 func logChanges(ctx context.Context, tx bun.Tx, revision int64, unset, set []l2gw.Binding) error {
+	request := requestOf(ctx)
 	rows := make([]changeRow, 0, len(unset)+len(set))
 	add := func(bindings []l2gw.Binding, bound int) {
 		for _, b := range bindings {
 			rows = append(rows, changeRow{
 				Revision: revision, Ordinal: len(rows), Bound: bound,
 				Device: b.Device, Interface: b.Interface, VLAN: b.VLAN,
-				NetworkID: b.NetworkID, ConnectionID: b.ConnectionID, GatewayID: b.GatewayID, Request: b.Request,
+				NetworkID: b.NetworkID, ConnectionID: b.ConnectionID, GatewayID: b.GatewayID, Request: request,
 			})
 		}
 	}
@@ -249,14 +271,4 @@ func (s *Store) trim(ctx context.Context, tx bun.Tx, revision int64) error {
 	}
 	_, err := tx.NewUpdate().Model((*intentRow)(nil)).Set("trimmed = ?", to).Where("id = 1").Exec(ctx)
 	return err
-}
-
-// insert adds any number of rows.
-func insert[R any](ctx context.Context, tx bun.Tx, rows []R) error {
-	for part := range slices.Chunk(rows, rowsPerStatement) {
-		if _, err := tx.NewInsert().Model(&part).Exec(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -167,18 +167,17 @@ func selectConnection(ctx context.Context, db bun.IDB, id string) (l2gw.Connecti
 // DeleteConnection removes a connection and its bindings. Errors: NotFound, also
 // for all but one of those that delete it at the same time.
 func (s *Store) DeleteConnection(ctx context.Context, id string) error {
+	if !storable(id) {
+		return l2gw.ConnectionNotFound(id)
+	}
 	return s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
-		if _, err := selectConnection(ctx, tx, id); err != nil {
+		if err := unbindConnection(ctx, tx, revision, id); err != nil {
 			return err
 		}
-		old, err := selectBindings(ctx, tx.NewSelect().Where("connection_id = ?", id))
-		if err != nil {
-			return err
+		n, err := count(tx.NewDelete().Model((*connectionRow)(nil)).Where("id = ?", id).Exec(ctx))
+		if err == nil && n == 0 {
+			err = l2gw.ConnectionNotFound(id)
 		}
-		if err := rebind(ctx, tx, revision, old, nil); err != nil {
-			return err
-		}
-		_, err = tx.NewDelete().Model((*connectionRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }

@@ -80,12 +80,8 @@ func insertDevices(ctx context.Context, tx bun.Tx, gateways ...l2gw.Gateway) err
 	var interfaces []interfaceRow
 	for _, g := range gateways {
 		for i, d := range g.Devices {
-			devices = append(devices, deviceRow{ID: d.ID, GatewayID: g.ID, Ordinal: i, Name: d.Name})
-			for j, f := range d.Interfaces {
-				interfaces = append(interfaces, interfaceRow{
-					GatewayID: g.ID, DeviceID: d.ID, Ordinal: j, Name: f.Name, VLANs: joinVLANs(f.VLANs),
-				})
-			}
+			device, ports := deviceToRows(g.ID, i, d)
+			devices, interfaces = append(devices, device), append(interfaces, ports...)
 		}
 	}
 	if err := insert(ctx, tx, devices); err != nil {
@@ -102,6 +98,39 @@ func deleteDevices(ctx context.Context, tx bun.Tx, gatewayID string) error {
 	return err
 }
 
+// replaceDevices writes those that are new, gone or other than they were.
+func replaceDevices(ctx context.Context, tx bun.Tx, old, g *l2gw.Gateway) error {
+	stays := func(i int) bool {
+		return i < len(old.Devices) && i < len(g.Devices) && reflect.DeepEqual(old.Devices[i], g.Devices[i])
+	}
+	var gone []string
+	for i, d := range old.Devices {
+		if !stays(i) {
+			gone = append(gone, d.ID)
+		}
+	}
+	for some := range slices.Chunk(gone, idsPerStatement) {
+		if _, err := tx.NewDelete().Model((*interfaceRow)(nil)).Where("gateway_id = ? AND device_id IN (?)", g.ID, bun.List(some)).Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Model((*deviceRow)(nil)).Where("id IN (?)", bun.List(some)).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	var devices []deviceRow
+	var interfaces []interfaceRow
+	for i, d := range g.Devices {
+		if !stays(i) {
+			device, ports := deviceToRows(g.ID, i, d)
+			devices, interfaces = append(devices, device), append(interfaces, ports...)
+		}
+	}
+	if err := insert(ctx, tx, devices); err != nil {
+		return err
+	}
+	return insert(ctx, tx, interfaces)
+}
+
 // Gateway returns the gateway with this id. Errors: NotFound.
 func (s *Store) Gateway(ctx context.Context, id string) (g l2gw.Gateway, err error) {
 	err = s.ask(ctx, func(ctx context.Context, db bun.IDB) (err error) {
@@ -109,6 +138,29 @@ func (s *Store) Gateway(ctx context.Context, id string) (g l2gw.Gateway, err err
 		return err
 	})
 	return g, err
+}
+
+// GatewaysWithID returns those of these gateways that exist, in any order, as they
+// are at one moment.
+func (s *Store) GatewaysWithID(ctx context.Context, ids []string) (gateways []l2gw.Gateway, err error) {
+	switch len(ids) {
+	case 0:
+		return nil, nil
+	case 1: // needs no transaction
+		g, err := s.Gateway(ctx, ids[0])
+		switch {
+		case l2gw.ErrorCode(err) == l2gw.NotFound:
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		return []l2gw.Gateway{g}, nil
+	}
+	err = s.read(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		gateways, err = selectGateways(ctx, tx, ids)
+		return err
+	})
+	return gateways, err
 }
 
 // selectGateway asks a single statement, which costs a server one round trip and
@@ -295,10 +347,7 @@ func (s *Store) UpdateGateway(ctx context.Context, id string, change func(*l2gw.
 		if reflect.DeepEqual(old.Devices, g.Devices) {
 			return nil
 		}
-		if err := deleteDevices(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := insertDevices(ctx, tx, g); err != nil {
+		if err := replaceDevices(ctx, tx, &old, &g); err != nil {
 			return err
 		}
 		return rebindGateway(ctx, tx, revision, &g)
@@ -359,10 +408,10 @@ func rebindGateway(ctx context.Context, tx bun.Tx, revision int64, g *l2gw.Gatew
 // those that delete it at the same time; Conflict (L2GatewayInUse) while it has
 // connections.
 func (s *Store) DeleteGateway(ctx context.Context, id string) error {
+	if !storable(id) {
+		return l2gw.GatewayNotFound(id)
+	}
 	return s.write(ctx, func(ctx context.Context, tx bun.Tx, _ int64) error {
-		if _, err := selectGateway(ctx, tx, id); err != nil {
-			return err
-		}
 		used, err := tx.NewSelect().Model((*connectionRow)(nil)).Where("gateway_id = ?", id).Exists(ctx)
 		if err != nil {
 			return err
@@ -373,7 +422,10 @@ func (s *Store) DeleteGateway(ctx context.Context, id string) error {
 		if err := deleteDevices(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err = tx.NewDelete().Model((*gatewayRow)(nil)).Where("id = ?", id).Exec(ctx)
+		n, err := count(tx.NewDelete().Model((*gatewayRow)(nil)).Where("id = ?", id).Exec(ctx))
+		if err == nil && n == 0 {
+			err = l2gw.GatewayNotFound(id)
+		}
 		return err
 	})
 }

@@ -144,6 +144,14 @@ func (r gatewayRow) gateway() l2gw.Gateway {
 	}
 }
 
+func deviceToRows(gatewayID string, ordinal int, d l2gw.Device) (deviceRow, []interfaceRow) {
+	interfaces := make([]interfaceRow, len(d.Interfaces))
+	for i, f := range d.Interfaces {
+		interfaces[i] = interfaceRow{GatewayID: gatewayID, DeviceID: d.ID, Ordinal: i, Name: f.Name, VLANs: joinVLANs(f.VLANs)}
+	}
+	return deviceRow{ID: d.ID, GatewayID: gatewayID, Ordinal: ordinal, Name: d.Name}, interfaces
+}
+
 func connectionToRow(c *l2gw.Connection) connectionRow {
 	vlan := noVLAN
 	if c.VLAN != nil {
