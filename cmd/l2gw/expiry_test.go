@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,27 @@ func (x *text) String() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.b.String()
+}
+
+func TestAServerWatchesTheCertificatesThatItShows(t *testing.T) {
+	s := serverOptions{
+		door:  doorOptions{certificate: "/api.pem", key: "/api.key", ca: "/clients.pem"},
+		front: frontOptions{cafile: "/etc/ssl/certs/ca-certificates.crt", certfile: "/neutron.pem", keyfile: "/neutron.key"},
+	}
+	s.auth.keystone.Certificate = "/keystone.pem"
+	e := newExpiry(slog.New(slog.DiscardHandler))
+	e.own(s.certificates()...)
+	var got []string
+	for _, f := range e.files {
+		got = append(got, f.String())
+	}
+	want := []string{"--api-certificate /api.pem", "--api-ca-cert /clients.pem", "--neutron-certfile /neutron.pem", "[keystone_authtoken] certfile /keystone.pem"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if e.own((&serverOptions{}).certificates()...); len(e.files) != len(want) {
+		t.Errorf("a server without certificates watches %v", e.files[len(want):])
+	}
 }
 
 // In the bubble the clock stands at the year 2000, and moves when everybody waits.

@@ -24,6 +24,13 @@ func Str(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v
+	case nil:
+		return "None"
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
 	case Valuer:
 		return Str(v.Python())
 	case json.Number, fmt.Stringer:
@@ -45,10 +52,8 @@ func Repr(v any) string { return string(appendRepr(nil, v)) }
 
 func appendRepr(b []byte, v any) []byte {
 	switch v := v.(type) {
-	case nil:
-		return append(b, "None"...)
-	case bool:
-		return appendBool(b, v)
+	case nil, bool:
+		return append(b, Str(v)...)
 	case string:
 		return appendQuoted(b, v)
 	case int:
@@ -83,7 +88,7 @@ func appendReflected(b []byte, v any) []byte {
 	}
 	switch r.Kind() {
 	case reflect.Bool:
-		return appendBool(b, r.Bool())
+		return append(b, Str(r.Bool())...)
 	case reflect.String:
 		return appendQuoted(b, r.String())
 	case reflect.Float32, reflect.Float64:
@@ -101,13 +106,6 @@ func appendReflected(b []byte, v any) []byte {
 		return appendRepr(b, r.Elem().Interface())
 	}
 	return fmt.Append(b, v)
-}
-
-func appendBool(b []byte, v bool) []byte {
-	if v {
-		return append(b, "True"...)
-	}
-	return append(b, "False"...)
 }
 
 func appendList(b []byte, n int, item func(b []byte, i int) []byte) []byte {
