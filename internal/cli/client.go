@@ -158,15 +158,15 @@ func (a *app) call(ctx context.Context, method, path string, in, out any) error 
 	if err != nil {
 		return err
 	}
-	safe, unsure := method == http.MethodGet || key != "", false
-	for {
+	reads := method == http.MethodGet
+	for done := false; ; {
 		err = a.askAsUser(ctx, method, path, key, in, out)
-		o, silent := errors.AsType[*outage](err)
-		unsure = unsure || silent && o.sent && method != http.MethodGet
-		if !a.again(ctx, err, safe) {
-			if silent {
-				o.unsure = unsure
-			}
+		done = done || !reads && mayBeDone(err)
+		switch {
+		case a.again(ctx, err, reads || key != ""):
+		case done && temporary(err), !reads && mayBeDone(err):
+			return unsure(err)
+		default:
 			return err
 		}
 	}
@@ -209,7 +209,7 @@ func (a *app) ask(ctx context.Context, method, url, key string, in, out any) err
 		r.Header.Set("X-Auth-Token", a.session.token)
 	}
 	if key != "" {
-		r.Header.Set(idempotencyKey, key)
+		r.Header[idempotencyKey] = []string{key}
 	}
 	answer, err := a.client.Do(r)
 	if err != nil {
@@ -291,22 +291,27 @@ func readError(answer *http.Response, data []byte) error {
 
 // fetch reads the list of a collection.
 func fetch[T any](ctx context.Context, a *app, path, collection string, query url.Values) ([]T, error) {
+	target := path
 	if len(query) > 0 {
-		path += "?" + query.Encode()
+		target += "?" + query.Encode()
 	}
 	var body map[string]json.RawMessage
-	err := a.call(ctx, http.MethodGet, path, nil, &body)
-	if isNotFound(err) && path == "/l2-gateways" {
-		err = fmt.Errorf("%w\n%s has no gateways: is that the URL of an L2GW API?", err, a.where()) //nolint:staticcheck,revive // a question
-	}
-	if err != nil {
-		return nil, err
+	if err := a.call(ctx, http.MethodGet, target, nil, &body); err != nil {
+		return nil, a.doubted(path, err)
 	}
 	var list []T
 	if err := json.Unmarshal(body[collection], &list); err != nil {
 		return nil, fmt.Errorf("%s does not answer like an L2GW API: %s: %w", a.where(), collection, err)
 	}
 	return list, nil
+}
+
+// doubted is the error of a request for what each API has, by path.
+func (a *app) doubted(path string, err error) error {
+	if isNotFound(err) && strings.Count(path, "/") == 1 { // and not of something in a collection
+		err = fmt.Errorf("%w\n%s has no %s: is that the URL of an L2GW API?", err, a.where(), path[1:]) //nolint:staticcheck,revive // a question
+	}
+	return err
 }
 
 // send makes a request about one object, wrapped in its name on both ways.

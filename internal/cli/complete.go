@@ -49,21 +49,34 @@ func namesOf[T any](ctx context.Context, a *app, path, collection string, show f
 	return names, err
 }
 
-// nameOr is a name, with the id that it stands for; or the id, if there is no name or
-// one that shells would take apart.
-func nameOr(name, id string) string {
-	if name == "" || strings.ContainsAny(name, " \t\n\"'\\$`&|;<>()*?[]#~!{}") {
-		return id + "\t" + printable(strings.Join(strings.Fields(name), " "))
+// namesOrIDs offers each object of a collection by its name, and behind a tab the id; or
+// the other way round if there is no name, one that shells would take apart, or one that
+// stands for another object as well.
+func namesOrIDs[T any](ctx context.Context, a *app, path, collection string, of func(T) (name, id string)) ([]string, error) {
+	all, err := fetch[T](ctx, a, path, collection, nil)
+	meanings := map[string]int{}
+	for _, x := range all {
+		name, id := of(x)
+		meanings[name]++
+		meanings[id]++
 	}
-	return name + "\t" + id
+	offers := make([]string, len(all))
+	for i, x := range all {
+		name, id := of(x)
+		if name == "" || meanings[name] > 1 || strings.ContainsAny(name, " \t\n\"'\\$`&|;<>()*?[]#~!{}") {
+			name, id = id, printable(strings.Join(strings.Fields(name), " "))
+		}
+		offers[i] = name + "\t" + id
+	}
+	return offers, err
 }
 
 func (a *app) gatewayNames(ctx context.Context) ([]string, error) {
-	return namesOf(ctx, a, "/l2-gateways", "l2_gateways", func(g gateway) string { return nameOr(g.Name, g.ID) })
+	return namesOrIDs(ctx, a, "/l2-gateways", "l2_gateways", func(g gateway) (string, string) { return g.Name, g.ID })
 }
 
 func (a *app) networkNames(ctx context.Context) ([]string, error) {
-	return namesOf(ctx, a, "/networks", "networks", func(n network) string { return nameOr(n.Name, n.ID) })
+	return namesOrIDs(ctx, a, "/networks", "networks", func(n network) (string, string) { return n.Name, n.ID })
 }
 
 func (a *app) connectionIDs(ctx context.Context) ([]string, error) {

@@ -6,7 +6,9 @@ import (
 )
 
 func (a *app) inventory(ctx context.Context) (inventory, error) {
-	return send[inventory](ctx, a, http.MethodGet, "/l2-gateway-inventory", "l2_gateway_inventory", nil)
+	const path = "/l2-gateway-inventory"
+	i, err := send[inventory](ctx, a, http.MethodGet, path, "l2_gateway_inventory", nil)
+	return i, a.doubted(path, err)
 }
 
 // status puts the state of the inventory into the word that the rest of the product uses.

@@ -17,9 +17,9 @@ import (
 // several times with one Idempotency-Key.
 const repeatExtension = "l2-gateway-idempotency-key"
 
-// idempotencyKey is the header. It is sent to nobody who does not know it: also
-// net/http takes it for leave to send a request again.
-const idempotencyKey = "Idempotency-Key"
+// idempotencyKey is the header. Written in small letters, which mean the same, it is none
+// to net/http, which would take it for leave to send a request again by itself.
+const idempotencyKey = "idempotency-key"
 
 // persistence is how a command goes on when the API goes away under it: the connection
 // breaks, nobody listens any more, or the answer is 502, 503 or 504. It ends when the
@@ -125,6 +125,23 @@ func temporary(err error) bool {
 	return false
 }
 
+// mayBeDone says whether a request may have been carried out that ended with err.
+func mayBeDone(err error) bool {
+	if o, ok := errors.AsType[*outage](err); ok {
+		return o.sent
+	}
+	status := statusOf(err) // what stands in front of the API does not know; 503 is the API's, and nothing was done
+	return status == http.StatusBadGateway || status == http.StatusGatewayTimeout
+}
+
+// unsure is the last error of a request of which one attempt may have been carried out.
+func unsure(err error) error {
+	if _, ok := errors.AsType[*outage](err); ok {
+		return fmt.Errorf("%w; whether it did what it was told is not known", err)
+	}
+	return fmt.Errorf("%w\nWhether it did what it was told is not known.", err) //nolint:staticcheck,revive // two sentences
+}
+
 // retryAfter is how long the API says to wait, 0 if it does not say.
 func retryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*apiError](err); ok {
@@ -167,15 +184,10 @@ type outage struct {
 	cause   error
 	sent    bool // the request may have arrived
 	lasting bool // there is no point in trying again
-	unsure  bool // nobody knows whether what was to be changed was
 }
 
 func (o *outage) Error() string {
-	text := "the API at " + o.where + " cannot be reached: " + o.cause.Error()
-	if o.unsure {
-		text += "; whether it did what it was told is not known"
-	}
-	return text
+	return "the API at " + o.where + " cannot be reached: " + o.cause.Error()
 }
 
 func (o *outage) Unwrap() error { return o.cause }

@@ -103,7 +103,7 @@ func TestAChangeWhoseAnswerIsLostIsSentAgainWithItsKey(t *testing.T) {
 	}
 }
 
-// The predecessor ignores keys, and net/http would send what has one again by itself.
+// The predecessor ignores keys.
 func TestAServerThatKnowsNoKeysIsSentAChangeOnce(t *testing.T) {
 	for _, command := range changes {
 		api := newWeak(t, false)
@@ -148,7 +148,9 @@ func TestAChangeIsGivenUpInTime(t *testing.T) {
 		{"0", []string{"break"}, 1, "cannot be reached: EOF; whether it did what it was told is not known\n"},
 		{"0", []string{"503/1"}, 1, "not now\n"},
 		{"10s", []string{"503/11"}, 1, "not now\n"}, // at once
-		{"1s", []string{"break", "503/2"}, 2, "not now\n"},
+		{"1s", []string{"break", "503/2"}, 2, "not now\nWhether it did what it was told is not known.\n"},
+		{"1s", []string{"502", "503/2"}, 2, "not now\nWhether it did what it was told is not known.\n"},
+		{"0", []string{"504"}, 1, "not now\nWhether it did what it was told is not known.\n"},
 		{"10s", []string{"409"}, 1, "not now\n"},
 		{"10s", []string{"500"}, 1, "not now\n"},
 	} {
@@ -175,9 +177,9 @@ func TestDeletingSeveralDoesNotWaitForEach(t *testing.T) {
 
 func TestDebugTellsOfEachFurtherAttempt(t *testing.T) {
 	api := newWeak(t, true)
-	api.fails = []string{"502", "503"}
+	api.fails = []string{"break", "503"}
 	code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "create", "x", "--debug", "--device", "name=ps1,interface_names=eth1")
-	if code != 0 || strings.Count(errs, "\nRETRY: in ") != 2 || !strings.Contains(errs, "\nRETRY: in 100ms, since not now\n") {
+	if code != 0 || strings.Count(errs, "\nRETRY: in ") != 2 || !strings.Contains(errs, "\nRETRY: in 100ms, since the API at "+api.URL+" cannot be reached: EOF\nREQ: ") || !strings.Contains(errs, "\nRETRY: in 200ms, since not now\n") {
 		t.Errorf("%d %q", code, errs)
 	}
 }

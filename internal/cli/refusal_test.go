@@ -33,7 +33,7 @@ func TestWhatAnAPIRefusesIsSaidInItsWordsAndWithWhatToDo(t *testing.T) {
 			`{"NeutronError": {"type": "ServiceUnavailable", "message": "The database is not available.", "detail": ""}}`,
 			"The database is not available.",
 		},
-		"another server":    {404, nil, "<html>nothing here</html>", "GET {url}/v2.0/l2-gateways was answered with 404 Not Found\n{url} has no gateways: is that the URL of an L2GW API?"},
+		"another server":    {404, nil, "<html>nothing here</html>", "GET {url}/v2.0/l2-gateways was answered with 404 Not Found\n{url} has no l2-gateways: is that the URL of an L2GW API?"},
 		"a load balancer":   {502, nil, "<html>bad gateway</html>", "GET {url}/v2.0/l2-gateways was answered with 502 Bad Gateway"},
 		"a web page":        {200, nil, "<html>welcome</html>", "{url} does not answer like an L2GW API: invalid character '<' looking for beginning of value"},
 		"another JSON":      {200, nil, `{"versions": []}`, "{url} does not answer like an L2GW API: l2_gateways: unexpected end of JSON input"},
