@@ -86,6 +86,13 @@ func InvalidInput(format string, args ...any) *Error {
 	return &Error{Invalid, "InvalidInput", "Invalid input for operation: " + fmt.Sprintf(format, args...), nil}
 }
 
+// ChangeTooLarge says that a change of a gateway would add and remove n bindings of
+// its connections, which are more than [MaxChange].
+func ChangeTooLarge(n, connections int) *Error {
+	return InvalidInput("this change would add and remove %d bindings of %d connections at once: the limit is %d. Change fewer interfaces at a time.",
+		n, connections, MaxChange)
+}
+
 // SegmentationIDInvalid says that a VLAN id is not a number.
 func SegmentationIDInvalid() *Error {
 	return InvalidInput("Segmentation id must be a valid integer.")

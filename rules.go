@@ -81,6 +81,44 @@ func Expand(g *Gateway, c *Connection) []Binding {
 	return bindings
 }
 
+// place is where the connections of a gateway bind: a VLAN of the gateway's own, or
+// the one that each connection brings.
+type place struct {
+	device, port string
+	vlan         VLAN
+	own          bool
+}
+
+func (g *Gateway) eachPlace(yield func(place)) {
+	for _, d := range g.Devices {
+		for _, i := range d.Interfaces {
+			for _, v := range i.VLANs {
+				yield(place{d.Name, i.Name, v, true})
+			}
+			if len(i.VLANs) == 0 {
+				yield(place{d.Name, i.Name, 0, false})
+			}
+		}
+	}
+}
+
+// Difference is the number of places that one of two gateways has and the other has
+// not: so many bindings of each connection a change of one into the other adds and
+// removes.
+func (g *Gateway) Difference(other *Gateway) (n int) {
+	ours := make(map[place]bool, g.Places())
+	g.eachPlace(func(p place) { ours[p] = true })
+	both := 0
+	other.eachPlace(func(p place) {
+		if ours[p] {
+			both++
+		} else {
+			n++
+		}
+	})
+	return n + len(ours) - both
+}
+
 // GatewayUpdate is what a user wants changed of a gateway; what is nil or empty stays.
 type GatewayUpdate struct {
 	Name        *string

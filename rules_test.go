@@ -277,3 +277,30 @@ func TestErrorsCarryNeutronsTypesAndWords(t *testing.T) {
 		t.Error("nil has a code, or a stranger a code of ours")
 	}
 }
+
+func TestTheDifferenceOfGatewaysIsWhatEachConnectionBindsAnew(t *testing.T) {
+	ports := func(device string, ports ...l2gw.Interface) l2gw.Device {
+		return l2gw.Device{Name: device, Interfaces: ports}
+	}
+	plain := func(name string) l2gw.Interface { return l2gw.Interface{Name: name} }
+	tagged := func(name string, vlans ...l2gw.VLAN) l2gw.Interface { return l2gw.Interface{Name: name, VLANs: vlans} }
+	one := l2gw.Gateway{Devices: []l2gw.Device{ports("a", plain("e1"), plain("e2")), ports("b", tagged("e1", 5, 6))}}
+	for _, row := range []struct {
+		what  string
+		other []l2gw.Device
+		want  int
+	}{
+		{"the same in another order", []l2gw.Device{ports("b", tagged("e1", 6, 5)), ports("a", plain("e2"), plain("e1"))}, 0},
+		{"a port more", []l2gw.Device{ports("a", plain("e1"), plain("e2"), plain("e3")), ports("b", tagged("e1", 5, 6))}, 1},
+		{"a VLAN less", []l2gw.Device{ports("a", plain("e1"), plain("e2")), ports("b", tagged("e1", 5))}, 1},
+		{"another VLAN", []l2gw.Device{ports("a", plain("e1"), plain("e2")), ports("b", tagged("e1", 5, 7))}, 2},
+		{"untagged, and the connection's", []l2gw.Device{ports("a", plain("e1"), tagged("e2", 0)), ports("b", tagged("e1", 5, 6))}, 2},
+		{"another device", []l2gw.Device{ports("c", plain("e1"), plain("e2")), ports("b", tagged("e1", 5, 6))}, 4},
+		{"nothing", nil, 4},
+	} {
+		other := l2gw.Gateway{Devices: row.other}
+		if got, back := one.Difference(&other), other.Difference(&one); got != row.want || back != row.want {
+			t.Errorf("%s: %d, and %d the other way round, want %d", row.what, got, back, row.want)
+		}
+	}
+}

@@ -16,6 +16,9 @@ const (
 	// MaxBindings is the number of bindings that one connection makes: for each
 	// interface of its gateway one, or one for each of the interface's VLANs.
 	MaxBindings = 10_000
+	// MaxChange is the number of bindings that one change of a gateway adds and
+	// removes, of all its connections together: it is one step, for which others wait.
+	MaxChange = 50_000
 )
 
 // ParseVLAN reads a VLAN id as Neutron's clients write it: digits, a sign and

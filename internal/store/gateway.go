@@ -316,8 +316,9 @@ func loadDevices(ctx context.Context, tx bun.Tx, gateways []l2gw.Gateway, all bo
 // called more than once, each time with a fresh copy; its error ends the update.
 //
 // Errors: NotFound; change's; those of [l2gw.Gateway.Validate] and
-// [l2gw.Gateway.CheckLive]; Conflict if a binding's place is taken. An update that
-// fails changed nothing.
+// [l2gw.Gateway.CheckLive]; Invalid if more than [l2gw.MaxChange] bindings would
+// change; Conflict if a binding's place is taken. An update that fails changed
+// nothing.
 func (s *Store) UpdateGateway(ctx context.Context, id string, change func(*l2gw.Gateway) error) (l2gw.Gateway, error) {
 	var g l2gw.Gateway
 	err := s.write(ctx, func(ctx context.Context, tx bun.Tx, revision int64) error {
@@ -350,7 +351,7 @@ func (s *Store) UpdateGateway(ctx context.Context, id string, change func(*l2gw.
 		if err := replaceDevices(ctx, tx, &old, &g); err != nil {
 			return err
 		}
-		return rebindGateway(ctx, tx, revision, &g)
+		return rebindGateway(ctx, tx, revision, &old, &g)
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return l2gw.Gateway{}, err
@@ -383,10 +384,14 @@ func normal(g *l2gw.Gateway) *l2gw.Gateway {
 	return g
 }
 
-func rebindGateway(ctx context.Context, tx bun.Tx, revision int64, g *l2gw.Gateway) error {
+// rebindGateway expands the connections of a gateway anew, after it was another.
+func rebindGateway(ctx context.Context, tx bun.Tx, revision int64, was, g *l2gw.Gateway) error {
 	var rows []connectionRow
 	if err := tx.NewSelect().Model(&rows).Where("gateway_id = ?", g.ID).Order("created_at", "id").Scan(ctx); err != nil {
 		return err
+	}
+	if n := g.Difference(was) * len(rows); n > l2gw.MaxChange {
+		return l2gw.ChangeTooLarge(n, len(rows))
 	}
 	connections := make([]l2gw.Connection, len(rows))
 	var wanted []l2gw.Binding
