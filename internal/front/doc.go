@@ -15,7 +15,11 @@
 //     since servers differ in what they take it for.
 //   - Method, path, query, body, status, headers and trailers pass through
 //     unchanged, both ways as a stream, without a limit to size or, as long as
-//     something moves, to time. Neutron's errors are the client's.
+//     something moves, to time. Neutron's errors are the client's, leave to send a
+//     body (100 Continue) is Neutron's, and an answer that breaks off does so for the
+//     client. What both answer is read as a whole first, within limits.
+//   - A Neutron that hangs holds nobody for longer than Options.Patience, whether it
+//     does not answer, does not go on answering, or does not go on reading.
 //   - Who the caller is cannot be claimed: headers that a token check behind us
 //     would set are taken away ([stripped] says which), with whatever has an
 //     underscore in its name, because WSGI takes X_Roles for X-Roles. X-Auth-Token
@@ -34,6 +38,7 @@
 // Request ids: X-Openstack-Request-Id of an answer is that of whoever answered. Each
 // request has an id of ours too, in the log, in X-L2gw-Request-Id of what Neutron
 // answered, and in Neutron's log as its global request id if the client gave none.
+// A request has one line in the log, also where both sides answer it.
 //
 // What it does not: it has no authentication and no policy of its own, caches
 // nothing, and does not rewrite Neutron's bodies.

@@ -283,6 +283,18 @@ func TestNeutronsRefusalIsTheAnswerWhereBothAnswer(t *testing.T) {
 	}
 }
 
+func TestQuotasThatAreTooLargeReachNobody(t *testing.T) {
+	var asked atomic.Int32
+	count := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	server := stand(t, count, func(o *Options) { o.API = count })
+	for _, body := range []io.Reader{strings.NewReader(strings.Repeat(" ", maxBody+1)), io.LimitReader(zeros{}, maxBody+1)} { // counted, and in chunks
+		status, _, text := do(t, must(http.NewRequest(http.MethodPut, server+"/v2.0/quotas/p", body)))
+		if status != http.StatusRequestEntityTooLarge || !strings.Contains(text, "the limit is 65536 bytes") || asked.Load() != 0 {
+			t.Errorf("%d %s; asked %d times", status, text, asked.Load())
+		}
+	}
+}
+
 func TestAnAnswerOfNeutronsThatMakesNoSenseIs502(t *testing.T) {
 	var says atomic.Value
 	server := stand(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, says.Load().(string)) }))

@@ -17,9 +17,10 @@ import (
 	"l2gw/internal/api"
 )
 
-// What is put together is small: these bound it, in bytes.
+// What is put together is small: these bound it, in bytes. Of bodies there may be
+// as many as there are connections, and nobody knows yet whose they are.
 const (
-	maxBody   = 1 << 20
+	maxBody   = 64 << 10
 	maxAnswer = 16 << 20
 )
 

@@ -9,5 +9,10 @@
 // Where every connection is at work, a client with few takes the place of one with
 // many, and else the new one is told to come again later.
 //
+// What net/http refuses before any handler sees it is told in the form that the
+// API's errors have, and so is that there is no room; but not to clients of TLS,
+// which is spoken above the gate: they get what net/http says, and a connection
+// that ends before its handshake.
+//
 // What it does not do: bound how fast requests come. That is a load balancer's.
 package gate
