@@ -118,7 +118,8 @@ func (s *standalone) run(ctx context.Context) error {
 	}
 	srv.figures.Databases(ag.Standings)
 	srv.figures.Certificates(conns.expiry.certificates)
-	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "data", state.path, "inventory", s.server.inventory, "version", version)
+	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "auth", srv.auth.strategy, "database", place(s.server.database),
+		"inventory", s.server.inventory, "data", state.path, "version", version)
 
 	srv.run(ctx, g)
 	g.Go(func() error { return conns.expiry.run(ctx) })
