@@ -38,14 +38,15 @@ func TestAServersLogGoesOnInANewFileAfterAHangup(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-hold
-		if _, err := os.Stat(path); err == nil {
+		// The file is made a moment before it is written to.
+		log.Info("after")
+		if now, err := os.ReadFile(path); err == nil && len(now) > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("no new file was opened")
 		}
 	}
-	log.Info("after")
 	cancel()
 	<-done
 	old, _ := os.ReadFile(path + ".1")
