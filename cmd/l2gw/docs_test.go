@@ -119,6 +119,7 @@ var foreign = map[string]string{
 	"--remote":             "ovsdb-server",
 	"--unshallow":          "git fetch",
 	"--or-show":            "openstack",
+	"--service":            "openstack",
 	"--password-prompt":    "openstack",
 	"--url":                "openstack",
 	"--file":               "pg_dump",

@@ -91,7 +91,7 @@ func (s *standalone) run(ctx context.Context) error {
 		defer func() { _ = sw.Close() }()
 		plan.hosts = []ovsdbHost{{name: "emulated", endpoint: sw.Endpoint()}}
 		go wipeOnSignal(ctx, sw, log)
-		log.Info("emulated switch is up; look into it with `ovsdb-client dump "+sw.Endpoint()+" hardware_vtep`", "endpoint", sw.Endpoint())
+		log.Info("emulated switch is up; look into it with `l2gw dump "+sw.Endpoint()+"`", "endpoint", sw.Endpoint())
 	}
 	conns := newConnections(log)
 	defer conns.close()
