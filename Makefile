@@ -77,10 +77,10 @@ test-split: deps race-binary
 	L2GW_TEST_SPLIT=1 $(RACETEST) -skip '$(ONE_PROCESS)' ./test/engine
 	L2GW_TEST_SPLIT=1 $(RACETEST) -count=1 -run BareMetal $(PACKET_TESTS)
 
-## test-openstack: what stands beside OpenStack: its Keystone, Neutron and clients, HAProxy, and the predecessor's answers
+## test-openstack: what stands beside OpenStack: its Keystone, Neutron, Heat, Tempest and clients, HAProxy, and the predecessor's answers
 .PHONY: test-openstack
 test-openstack: deps race-binary
-	$(RACETEST) $(SIDE_BY_SIDE) ./internal/keystone ./internal/oslo/... ./internal/front $(addprefix ./test/,client front keystone neutron reference)
+	$(RACETEST) $(SIDE_BY_SIDE) ./internal/keystone ./internal/oslo/... ./internal/front $(addprefix ./test/,client front heat keystone neutron reference tempest)
 
 ## test-hostile: requests that no client in its right mind would send, all that there are: ten minutes
 .PHONY: test-hostile

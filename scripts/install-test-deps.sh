@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests run: Open vSwitch, its
 # hardware_vtep emulator, the tools that look at packets, PostgreSQL, MariaDB,
-# HAProxy, Keystone, Neutron, OpenStack's client and the protobuf compiler. Does
+# HAProxy, Keystone, Neutron, Heat, Tempest, OpenStack's client and the protobuf compiler. Does
 # nothing when all are there. Works on a fresh Debian or Ubuntu as root; starts no
 # service.
 set -euo pipefail
@@ -12,6 +12,7 @@ packages=(
   postgresql mariadb-server haproxy
   python3-keystone python3-waitress python3-neutron neutron-common python3-pymysql # what we stand beside
   python3-openstackclient python3-networking-l2gw # the client that ours is compared with
+  python3-heat python3-tempest # what else uses the API
   bash-completion fish # shells that complete our commands
   gcc libc6-dev # for the race detector
   protobuf-compiler # for make proto
