@@ -14,7 +14,7 @@ import (
 
 // Directory is what an inventory lets clients look up: all networks and ports.
 //
-// It is immutable and shared. 100,000 ports cost 4 MB: where a port is, it looks
+// It is immutable and shared. 100,000 ports cost 4.4 MB: where a port is, it looks
 // up among the hosts of its network, whose memory it shares, and what most ports
 // do not have, such as a name, is kept for those alone that have it.
 type Directory struct {
@@ -22,6 +22,11 @@ type Directory struct {
 	byID      map[string]int
 	ports     []portEntry // by id
 	hostNames map[netip.Addr]string
+
+	// The ports of the i-th network are those at the places ofNetworks[starts[i]:starts[i+1]],
+	// in order.
+	ofNetworks []int32
+	starts     []int32
 }
 
 // DirectoryNetwork is a network with what makes its ports.
@@ -77,7 +82,24 @@ func NewDirectory(networks []DirectoryNetwork, hostNames map[netip.Addr]string) 
 		n.Ports = nil // they are in the entries
 	}
 	slices.SortFunc(d.ports, func(a, b portEntry) int { return bytes.Compare(a.id[:], b.id[:]) })
+	d.groupPorts()
 	return d
+}
+
+// groupPorts makes the index by network.
+func (d *Directory) groupPorts() {
+	d.ofNetworks = make([]int32, len(d.ports))
+	d.starts = make([]int32, len(d.networks)+1)
+	next := make([]int32, len(d.networks))
+	for i := range d.networks {
+		next[i] = d.starts[i]
+		d.starts[i+1] = d.starts[i] + int32(d.networks[i].Hosts.Len()) //nolint:gosec // nobody has 2^31 ports
+	}
+	for place := range d.ports {
+		n := d.ports[place].network
+		d.ofNetworks[next[n]] = int32(place) //nolint:gosec // as above
+		next[n]++
+	}
 }
 
 // Network is the i-th network in the order of names and ids. The caller must not change it.
@@ -107,6 +129,47 @@ func (d *Directory) FindPort(id string) (int, bool) {
 	return sort.Find(len(d.ports), func(i int) int { return bytes.Compare(want[:], d.ports[i].id[:]) })
 }
 
+// PortsOf are the places of the ports of the network with this id, in order.
+func (d *Directory) PortsOf(networkID string) []int {
+	var places []int
+	if i, ok := d.byID[networkID]; ok {
+		for _, place := range d.portsOf(i) {
+			places = append(places, int(place))
+		}
+	}
+	return places
+}
+
+func (d *Directory) portsOf(network int) []int32 {
+	return d.ofNetworks[d.starts[network]:d.starts[network+1]]
+}
+
+// PortsWithIP are the places, in order, of the ports that have an address that is
+// wanted. It goes through the hosts as they lie in memory, which is several times as
+// fast as looking up the host of each port.
+func (d *Directory) PortsWithIP(isWanted func(netip.Addr) bool) []int {
+	places := []int{}
+	found := map[MAC]bool{} // in one network
+	for i := range d.networks {
+		for h := range d.networks[i].Hosts.Values() {
+			if slices.ContainsFunc(h.IPs, isWanted) {
+				found[h.MAC] = true
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		for _, place := range d.portsOf(i) {
+			if found[d.ports[place].mac] {
+				places = append(places, int(place))
+			}
+		}
+		clear(found)
+	}
+	slices.Sort(places)
+	return places
+}
+
 // Port is a port of a Directory.
 type Port struct {
 	in *Directory
@@ -117,6 +180,9 @@ func (p Port) entry() *portEntry { return &p.in.ports[p.at] }
 
 // ID is the port's UUID.
 func (p Port) ID() string { return p.entry().id.String() }
+
+// Compare is the order of two ports of one Directory by their ids.
+func (p Port) Compare(o Port) int { return cmp.Compare(p.at, o.at) }
 
 // MAC is the port's address.
 func (p Port) MAC() MAC { return p.entry().mac }

@@ -39,9 +39,12 @@ type attribute[T any] struct {
 	stored bool
 	// matches are the texts by which a filter finds it; nil: the shown value.
 	matches func(*T) []string
-	// matchedBy tells whether a filter's text finds it, if that is more than being
-	// equal; nil: by matches.
-	matchedBy func(*T, string) bool
+	// text is its value, of one that is always text; or nil. It makes finding it
+	// among many cheap.
+	text func(*T) string
+	// matching returns what tells which objects some texts of a filter find, if that
+	// is more than being equal; nil: by matches.
+	matching func(wanted []string) func(*T) bool
 	// compare makes it a sort key, of lists that are not stored in that order; nil: it is none.
 	compare func(a, b *T) int
 }
@@ -158,14 +161,23 @@ func (t table[T]) appendTo(out object, x *T, fields []string) object {
 // absent is shown by an attribute that this object does not have.
 type absent struct{}
 
-// isMatchedBy reports whether x has any of the wanted values.
-func (a *attribute[T]) isMatchedBy(x *T, wanted []string) bool {
-	if a.matchedBy != nil {
-		return slices.ContainsFunc(wanted, func(s string) bool { return a.matchedBy(x, s) })
+// matcher returns what tells whether an object has any of the wanted values.
+func (a *attribute[T]) matcher(wanted []string) func(*T) bool {
+	switch {
+	case a.matching != nil:
+		return a.matching(wanted)
+	case a.matches != nil:
+		return func(x *T) bool {
+			return slices.ContainsFunc(a.matches(x), func(s string) bool { return slices.Contains(wanted, s) })
+		}
+	case a.text != nil:
+		return func(x *T) bool { return slices.Contains(wanted, a.text(x)) }
 	}
-	if a.matches != nil {
-		return slices.ContainsFunc(a.matches(x), func(s string) bool { return slices.Contains(wanted, s) })
-	}
+	return func(x *T) bool { return a.shows(x, wanted) }
+}
+
+// shows reports whether the shown value is any of the wanted ones.
+func (a *attribute[T]) shows(x *T, wanted []string) bool {
 	switch v := a.show(x).(type) {
 	case string:
 		return slices.Contains(wanted, v)

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 
 	"l2gw"
@@ -36,7 +34,9 @@ func networks(s *server) resource[l2gw.Network] {
 			if err != nil {
 				return nil, err
 			}
-			return pick(q, networkAttributes, d.NetworkCount(), func(i int) l2gw.Network { return *d.Network(i) }, networkID, d.FindNetwork)
+			return pick(q, networkAttributes, shelf[l2gw.Network]{
+				n: d.NetworkCount(), at: func(i int) l2gw.Network { return *d.Network(i) }, find: d.FindNetwork,
+			})
 		},
 		get: s.Networks.Network,
 	}
@@ -46,67 +46,9 @@ func networkID(n *l2gw.Network) string { return n.ID }
 
 var sampleNetwork = l2gw.Network{ID: "fdfb8d1a-9f7f-4796-b9af-b650b7a1ba65", Name: "net-a", VNI: 5001, MTU: 1450, Shared: true}
 
-// pick answers a query by pages and ids from n objects that at gives and find
-// finds, without a look at any that it does not return.
-func pick[T any](q store.Query, t table[T], n int, at func(int) T, id func(*T) string, find func(id string) (int, bool)) ([]T, error) {
-	if len(q.Sort) > 0 {
-		all := make([]T, n)
-		for i := range all {
-			all[i] = at(i)
-		}
-		p := page{limit: q.Limit, marker: q.Marker, reverse: q.Reverse}
-		for _, k := range q.Sort {
-			p.sort = append(p.sort, sortKey{k.Key, k.Descending})
-		}
-		return cut(p, all, t, id, url.Values(q.Filter))
-	}
-	from, to := 0, n
-	if q.Marker != "" {
-		i, ok := find(q.Marker)
-		switch {
-		case !ok:
-			return nil, l2gw.MarkerNotFound(q.Marker)
-		case q.Reverse:
-			to = i
-		default:
-			from = i + 1
-		}
-	}
-	place := func(i int) int { return i }
-	if ids, asked := q.Filter["id"]; asked {
-		places := placesOf(ids, from, to, find)
-		place = func(i int) int { return places[i] }
-		from, to = 0, len(places)
-	}
-	if q.Limit > 0 && to-from > q.Limit {
-		if q.Reverse {
-			from = to - q.Limit
-		} else {
-			to = from + q.Limit
-		}
-	}
-	all := make([]T, 0, to-from)
-	for i := from; i < to; i++ {
-		all = append(all, at(place(i)))
-	}
-	return all, nil
-}
-
-// placesOf are the places from from to before to, in order, of the objects with these ids.
-func placesOf(ids []string, from, to int, find func(id string) (int, bool)) []int {
-	places := []int{}
-	for _, id := range ids {
-		if i, ok := find(id); ok && from <= i && i < to {
-			places = append(places, i)
-		}
-	}
-	slices.Sort(places)
-	return slices.Compact(places)
-}
-
 func networkText(name, doc string, s schema, get func(*l2gw.Network) string) attribute[l2gw.Network] {
 	return attribute[l2gw.Network]{
-		name: name, doc: doc, schema: s, show: func(n *l2gw.Network) any { return get(n) },
+		name: name, doc: doc, schema: s, text: get, show: func(n *l2gw.Network) any { return get(n) },
 		compare: func(a, b *l2gw.Network) int { return cmp.Compare(get(a), get(b)) },
 	}
 }

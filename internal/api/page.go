@@ -202,7 +202,15 @@ func filter[T any](all []T, t table[T], query url.Values) []T {
 	}
 	for name, wanted := range query {
 		if a := t.filterable(name); a != nil {
-			all = slices.DeleteFunc(all, func(x T) bool { return !a.isMatchedBy(&x, wanted) })
+			matches, kept := a.matcher(wanted), 0
+			for i := range all {
+				if matches(&all[i]) {
+					all[kept] = all[i]
+					kept++
+				}
+			}
+			clear(all[kept:])
+			all = all[:kept]
 		}
 	}
 	return all

@@ -240,17 +240,25 @@ func (e endpoint[T]) hasRestrictedAttributes() bool {
 	return slices.ContainsFunc(e.attributes, func(a attribute[T]) bool { return a.visibleIf != "" })
 }
 
-// render is x as its answer shows it to the caller.
-func (e endpoint[T]) render(ctx context.Context, x *T, fields []string) object {
-	return e.appendTo(ctx, make(object, 0, len(e.attributes)), x, fields)
+// hidesSome reports whether the caller may not see some attribute of some object:
+// then the policy must be asked about each.
+func (e endpoint[T]) hidesSome(ctx context.Context) bool {
+	return slices.ContainsFunc(e.attributes, func(a attribute[T]) bool {
+		return a.visibleIf != "" && !e.Policy.AllowsAll(e.sees(a.name), credentialsOf(ctx))
+	})
 }
 
-// appendTo is render onto an object that is empty.
-func (e endpoint[T]) appendTo(ctx context.Context, out object, x *T, fields []string) object {
-	out = e.attributes.appendTo(out, x, fields)
-	if !e.hasRestrictedAttributes() {
-		return out
+// render is x as its answer shows it to the caller.
+func (e endpoint[T]) render(ctx context.Context, x *T, fields []string) object {
+	out := e.attributes.render(x, fields)
+	if e.hidesSome(ctx) {
+		return e.withoutHidden(ctx, out, x)
 	}
+	return out
+}
+
+// withoutHidden takes from out, which shows x, what the caller may not see.
+func (e endpoint[T]) withoutHidden(ctx context.Context, out object, x *T) object {
 	target := e.target(x)
 	return slices.DeleteFunc(out, func(m member) bool {
 		a := e.attributes.find(m.name)
@@ -261,9 +269,13 @@ func (e endpoint[T]) appendTo(ctx context.Context, out object, x *T, fields []st
 // stream is renderAll for a list that may be long.
 func (e endpoint[T]) stream(ctx context.Context, all []T, fields []string) objects {
 	return func(yield func(object) bool) {
-		out := make(object, 0, len(e.attributes))
+		out, hidesSome := make(object, 0, len(e.attributes)), e.hidesSome(ctx)
 		for i := range all {
-			if !yield(e.appendTo(ctx, out[:0], &all[i], fields)) {
+			shown := e.attributes.appendTo(out[:0], &all[i], fields)
+			if hidesSome {
+				shown = e.withoutHidden(ctx, shown, &all[i])
+			}
+			if !yield(shown) {
 				return
 			}
 		}

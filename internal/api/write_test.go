@@ -68,7 +68,10 @@ func (p breaksDown) Allows(_ string, _, _ map[string]any) bool {
 	return true
 }
 
-func (breaksDown) AllowsAll(string, map[string]any) bool { return true }
+// AllowsAll is true of networks, and has it asked of each whether an attribute is shown.
+func (breaksDown) AllowsAll(action string, _ map[string]any) bool {
+	return !strings.Contains(action, ":")
+}
 
 func TestAnAnswerThatBreaksOffDoesNotLookWhole(t *testing.T) {
 	w := newWorld(t)
