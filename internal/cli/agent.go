@@ -81,41 +81,15 @@ func (a *app) agents(ctx context.Context) ([]agent, error) {
 }
 
 func (a *app) agentList(use string) *cobra.Command {
-	var f form
-	c := &cobra.Command{
-		Use: use, Short: "List the agents, also those that were heard of lately", Args: arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := check(&f, agentColumns); err != nil {
-				return err
-			}
-			all, err := fetch[agent](c.Context(), a, "/l2-gateway-agents", "l2_gateway_agents", nil)
-			if err != nil {
-				return err
-			}
-			return printList(a, &f, all, agentColumns)
-		},
-	}
-	f.flags(a, c, true)
-	return c
+	c := &cobra.Command{Use: use, Short: "List the agents, also those that were heard of lately", Args: arguments(0, 0)}
+	return listing(a, c, agentColumns, func(ctx context.Context, _ []string) ([]agent, error) {
+		return fetch[agent](ctx, a, "/l2-gateway-agents", "l2_gateway_agents", nil)
+	})
 }
 
 func (a *app) agentShow(use string) *cobra.Command {
-	var f form
-	c := &cobra.Command{
-		Use: use, Short: "Show an agent and its databases", Args: names(1, 1),
-		ValidArgsFunction: a.complete(a.agentNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, agentColumns); err != nil {
-				return err
-			}
-			x, err := send[agent](c.Context(), a, http.MethodGet, "/l2-gateway-agents/"+url.PathEscape(args[0]), "l2_gateway_agent", nil)
-			if err != nil {
-				return err
-			}
-			f.long = true
-			return printOne(a, &f, x, agentColumns)
-		},
-	}
-	f.flags(a, c, false)
-	return c
+	c := &cobra.Command{Use: use, Short: "Show an agent and its databases", Args: names(1, 1), ValidArgsFunction: a.complete(a.agentNames)}
+	return showingAll(a, c, agentColumns, func(ctx context.Context, args []string) (agent, error) {
+		return send[agent](ctx, a, http.MethodGet, "/l2-gateway-agents/"+url.PathEscape(args[0]), "l2_gateway_agent", nil)
+	})
 }

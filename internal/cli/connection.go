@@ -59,52 +59,37 @@ func showBindings(bindings []binding) cell {
 }
 
 func (a *app) connectionCreate(use string) *cobra.Command {
-	var f form
 	var w waiting
-	var vlan string
 	var owner ownerFlags
 	c := &cobra.Command{
 		Use: use, Short: "Connect a network to a gateway", Args: arguments(2, 2),
 		ValidArgsFunction: a.complete(a.gatewayNames, a.networkNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, connectionColumns); err != nil {
-				return err
-			}
-			g, err := a.findGateway(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			n, err := a.findNetwork(c.Context(), args[1])
-			if err != nil {
-				return err
-			}
-			body := map[string]any{"l2_gateway_id": g.ID, "network_id": n.ID}
-			if vlan != "" {
-				body["segmentation_id"] = vlan
-			}
-			project, err := owner.id(c.Context(), a)
-			if err != nil {
-				return err
-			}
-			if project != "" {
-				body["tenant_id"] = project
-			}
-			made, err := send[connection](c.Context(), a, http.MethodPost, "/l2-gateway-connections", "l2_gateway_connection", body)
-			if err != nil {
-				return err
-			}
-			if w.wanted {
-				if made, err = a.awaitConnection(c.Context(), w, made); err != nil {
-					return err
-				}
-			}
-			return printOne(a, &f, made, connectionColumns)
-		},
 	}
-	f.flags(a, c, false)
 	w.flags(c, "every switch has confirmed the connection")
-	c.Flags().StringVar(&vlan, "default-segmentation-id", "", "the VLAN for those interfaces of the gateway that have none; 0 is untagged")
+	vlan := c.Flags().String("default-segmentation-id", "", "the VLAN for those interfaces of the gateway that have none; 0 is untagged")
 	owner.flags(c, "the project that owns it")
+	showing(a, c, connectionColumns, func(ctx context.Context, args []string) (connection, error) {
+		g, err := a.findGateway(ctx, args[0])
+		if err != nil {
+			return connection{}, err
+		}
+		n, err := a.findNetwork(ctx, args[1])
+		if err != nil {
+			return connection{}, err
+		}
+		body := map[string]any{"l2_gateway_id": g.ID, "network_id": n.ID}
+		if *vlan != "" {
+			body["segmentation_id"] = *vlan
+		}
+		if err := owner.put(ctx, a, body); err != nil {
+			return connection{}, err
+		}
+		made, err := send[connection](ctx, a, http.MethodPost, "/l2-gateway-connections", "l2_gateway_connection", body)
+		if err == nil && w.wanted {
+			made, err = a.awaitConnection(ctx, w, made)
+		}
+		return made, err
+	})
 	return a.persistent(c)
 }
 
@@ -134,48 +119,23 @@ func (a *app) awaitGateway(ctx context.Context, w waiting, g gateway) (gateway, 
 }
 
 func (a *app) connectionList(use string) *cobra.Command {
-	var f form
 	var owner ownerFlags
-	c := &cobra.Command{
-		Use: use, Short: "List connections", Args: arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := check(&f, connectionColumns); err != nil {
-				return err
-			}
-			project, err := owner.id(c.Context(), a)
-			if err != nil {
-				return err
-			}
-			all, err := fetch[connection](c.Context(), a, "/l2-gateway-connections", "l2_gateway_connections", ownedBy(project))
-			if err != nil {
-				return err
-			}
-			return printList(a, &f, all, connectionColumns)
-		},
-	}
-	f.flags(a, c, true)
+	c := &cobra.Command{Use: use, Short: "List connections", Args: arguments(0, 0)}
 	owner.flags(c, "only those of this project")
-	return c
+	return listing(a, c, connectionColumns, func(ctx context.Context, _ []string) ([]connection, error) {
+		query, err := owner.query(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		return fetch[connection](ctx, a, "/l2-gateway-connections", "l2_gateway_connections", query)
+	})
 }
 
 func (a *app) connectionShow(use string) *cobra.Command {
-	var f form
-	c := &cobra.Command{
-		Use: use, Short: "Show a connection", Args: arguments(1, 1),
-		ValidArgsFunction: a.complete(a.connectionIDs),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, connectionColumns); err != nil {
-				return err
-			}
-			found, err := a.findConnection(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printOne(a, &f, found, connectionColumns)
-		},
-	}
-	f.flags(a, c, false)
-	return c
+	c := &cobra.Command{Use: use, Short: "Show a connection", Args: arguments(1, 1), ValidArgsFunction: a.complete(a.connectionIDs)}
+	return showing(a, c, connectionColumns, func(ctx context.Context, args []string) (connection, error) {
+		return a.findConnection(ctx, args[0])
+	})
 }
 
 func (a *app) connectionDelete(use string) *cobra.Command {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -112,43 +113,20 @@ func showPorts(ports []switchPort) cell {
 }
 
 func (a *app) deviceList(use string) *cobra.Command {
-	var f form
-	c := &cobra.Command{
-		Use: use, Short: "List the switches that were seen", Args: arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := check(&f, deviceColumns); err != nil {
-				return err
-			}
-			all, err := fetch[switchState](c.Context(), a, "/l2-gateway-devices", "l2_gateway_devices", nil)
-			if err != nil {
-				return err
-			}
-			return printList(a, &f, all, deviceColumns)
-		},
-	}
-	f.flags(a, c, true)
-	return c
+	c := &cobra.Command{Use: use, Short: "List the switches that were seen", Args: arguments(0, 0)}
+	return listing(a, c, deviceColumns, func(ctx context.Context, _ []string) ([]switchState, error) {
+		return fetch[switchState](ctx, a, "/l2-gateway-devices", "l2_gateway_devices", nil)
+	})
 }
 
 func (a *app) deviceShow(use string) *cobra.Command {
-	var f form
 	c := &cobra.Command{
 		Use: use, Short: "Show a switch: its ports, what is bound on them, and how it is", Args: names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, deviceColumns); err != nil {
-				return err
-			}
-			d, err := send[switchState](c.Context(), a, http.MethodGet, devicePath(args[0]), "l2_gateway_device", nil)
-			if err != nil {
-				return err
-			}
-			f.long = true
-			return printOne(a, &f, d, deviceColumns)
-		},
 	}
-	f.flags(a, c, false)
-	return c
+	return showingAll(a, c, deviceColumns, func(ctx context.Context, args []string) (switchState, error) {
+		return send[switchState](ctx, a, http.MethodGet, devicePath(args[0]), "l2_gateway_device", nil)
+	})
 }
 
 var macColumns = []column[macEntry]{
@@ -161,31 +139,20 @@ var macColumns = []column[macEntry]{
 }
 
 func (a *app) deviceMACs(use string) *cobra.Command {
-	var f form
-	var networkText string
 	c := &cobra.Command{
 		Use: use, Short: "List the MACs that a switch learned and those that it was given", Args: names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, macColumns); err != nil {
-				return err
-			}
-			query := url.Values{}
-			if networkText != "" {
-				n, err := a.findNetwork(c.Context(), networkText)
-				if err != nil {
-					return err
-				}
-				query.Set("network_id", n.ID)
-			}
-			all, err := fetch[macEntry](c.Context(), a, devicePath(args[0])+"/macs", "macs", query)
-			if err != nil {
-				return err
-			}
-			return printList(a, &f, all, macColumns)
-		},
 	}
-	f.flags(a, c, true)
-	c.Flags().StringVar(&networkText, "network", "", "only those of this network (name or ID)")
-	return c
+	networkText := c.Flags().String("network", "", "only those of this network (name or ID)")
+	return listing(a, c, macColumns, func(ctx context.Context, args []string) ([]macEntry, error) {
+		query := url.Values{}
+		if *networkText != "" {
+			n, err := a.findNetwork(ctx, *networkText)
+			if err != nil {
+				return nil, err
+			}
+			query.Set("network_id", n.ID)
+		}
+		return fetch[macEntry](ctx, a, devicePath(args[0])+"/macs", "macs", query)
+	})
 }

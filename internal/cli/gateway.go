@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,142 +135,83 @@ func (f *deviceFlag) note(a *app) {
 }
 
 func (a *app) gatewayCreate(use string) *cobra.Command {
-	var f form
 	var w waiting
 	var devices deviceFlag
 	var owner ownerFlags
-	var description string
-	c := &cobra.Command{
-		Use: use, Short: "Create a gateway: ports of switches that networks can be connected to", Args: arguments(1, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, gatewayColumns); err != nil {
-				return err
-			}
-			devices.note(a)
-			body := map[string]any{"name": args[0], "devices": devices.list()}
-			project, err := owner.id(c.Context(), a)
-			if err != nil {
-				return err
-			}
-			if project != "" {
-				body["tenant_id"] = project
-			}
-			if description != "" {
-				body["description"] = description
-			}
-			g, err := send[gateway](c.Context(), a, http.MethodPost, "/l2-gateways", "l2_gateway", body)
-			if err != nil {
-				return err
-			}
-			if w.wanted {
-				if g, err = a.awaitGateway(c.Context(), w, g); err != nil {
-					return err
-				}
-			}
-			return printOne(a, &f, g, gatewayColumns)
-		},
-	}
-	f.flags(a, c, false)
+	c := &cobra.Command{Use: use, Short: "Create a gateway: ports of switches that networks can be connected to", Args: arguments(1, 1)}
 	w.flags(c, "the gateway is ACTIVE")
 	c.Flags().Var(&devices, "device", deviceUsage)
-	c.Flags().StringVar(&description, "description", "", "what it is for")
+	description := c.Flags().String("description", "", "what it is for")
 	owner.flags(c, "the project that owns it")
+	showing(a, c, gatewayColumns, func(ctx context.Context, args []string) (gateway, error) {
+		devices.note(a)
+		body := map[string]any{"name": args[0], "devices": devices.list()}
+		if *description != "" {
+			body["description"] = *description
+		}
+		if err := owner.put(ctx, a, body); err != nil {
+			return gateway{}, err
+		}
+		g, err := send[gateway](ctx, a, http.MethodPost, "/l2-gateways", "l2_gateway", body)
+		if err == nil && w.wanted {
+			g, err = a.awaitGateway(ctx, w, g)
+		}
+		return g, err
+	})
 	return a.persistent(c)
 }
 
 func (a *app) gatewayList(use string) *cobra.Command {
-	var f form
 	var owner ownerFlags
-	c := &cobra.Command{
-		Use: use, Short: "List gateways", Args: arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := check(&f, gatewayColumns); err != nil {
-				return err
-			}
-			project, err := owner.id(c.Context(), a)
-			if err != nil {
-				return err
-			}
-			all, err := fetch[gateway](c.Context(), a, "/l2-gateways", "l2_gateways", ownedBy(project))
-			if err != nil {
-				return err
-			}
-			return printList(a, &f, all, gatewayColumns)
-		},
-	}
-	f.flags(a, c, true)
+	c := &cobra.Command{Use: use, Short: "List gateways", Args: arguments(0, 0)}
 	owner.flags(c, "only those of this project")
-	return c
-}
-
-func ownedBy(project string) url.Values {
-	if project == "" {
-		return nil
-	}
-	return url.Values{"tenant_id": {project}}
+	return listing(a, c, gatewayColumns, func(ctx context.Context, _ []string) ([]gateway, error) {
+		query, err := owner.query(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		return fetch[gateway](ctx, a, "/l2-gateways", "l2_gateways", query)
+	})
 }
 
 func (a *app) gatewayShow(use string) *cobra.Command {
-	var f form
-	c := &cobra.Command{
-		Use: use, Short: "Show a gateway", Args: arguments(1, 1),
-		ValidArgsFunction: a.complete(a.gatewayNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := check(&f, gatewayColumns); err != nil {
-				return err
-			}
-			g, err := a.findGateway(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printOne(a, &f, g, gatewayColumns)
-		},
-	}
-	f.flags(a, c, false)
-	return c
+	c := &cobra.Command{Use: use, Short: "Show a gateway", Args: arguments(1, 1), ValidArgsFunction: a.complete(a.gatewayNames)}
+	return showing(a, c, gatewayColumns, func(ctx context.Context, args []string) (gateway, error) {
+		return a.findGateway(ctx, args[0])
+	})
 }
 
 func (a *app) gatewayUpdate(use string) *cobra.Command {
-	var f form
 	var devices deviceFlag
-	var remove []string
-	var name, description string
 	c := &cobra.Command{
 		Use: use, Short: "Change a gateway's name, devices or interfaces", Args: arguments(1, 1),
 		ValidArgsFunction: a.complete(a.gatewayNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			body := map[string]any{}
-			if c.Flags().Changed("name") {
-				body["name"] = name
-			}
-			if c.Flags().Changed("description") {
-				body["description"] = description
-			}
-			if len(remove) > 0 {
-				body["remove_devices"] = remove
-			}
-			if len(devices.devices) > 0 {
-				body["devices"] = devices.devices
-			}
-			devices.note(a)
-			if err := check(&f, gatewayColumns); err != nil {
-				return err
-			}
-			g, err := a.findGateway(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if g, err = send[gateway](c.Context(), a, http.MethodPut, "/l2-gateways/"+url.PathEscape(g.ID), "l2_gateway", body); err != nil {
-				return err
-			}
-			return printOne(a, &f, g, gatewayColumns)
-		},
 	}
-	f.flags(a, c, false)
-	c.Flags().StringVar(&name, "name", "", "the new name")
-	c.Flags().StringVar(&description, "description", "", "what it is for")
+	name := c.Flags().String("name", "", "the new name")
+	description := c.Flags().String("description", "", "what it is for")
 	c.Flags().Var(&devices, "device", deviceUsage+"; it replaces the ports of this device, the others stay")
-	c.Flags().StringArrayVar(&remove, "remove-device", nil, "the name of a device to take away; can be repeated")
+	remove := c.Flags().StringArray("remove-device", nil, "the name of a device to take away; can be repeated")
+	showing(a, c, gatewayColumns, func(ctx context.Context, args []string) (gateway, error) {
+		body := map[string]any{}
+		if c.Flags().Changed("name") {
+			body["name"] = *name
+		}
+		if c.Flags().Changed("description") {
+			body["description"] = *description
+		}
+		if len(*remove) > 0 {
+			body["remove_devices"] = *remove
+		}
+		if len(devices.devices) > 0 {
+			body["devices"] = devices.devices
+		}
+		devices.note(a)
+		g, err := a.findGateway(ctx, args[0])
+		if err != nil {
+			return g, err
+		}
+		return send[gateway](ctx, a, http.MethodPut, "/l2-gateways/"+url.PathEscape(g.ID), "l2_gateway", body)
+	})
 	return a.persistent(c)
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -155,6 +156,49 @@ func pick[T any](f *form, all []column[T]) ([]column[T], error) {
 // sameColumn compares without regard to case, and a space is as good as an underscore.
 func sameColumn(a, b string) bool {
 	return strings.EqualFold(strings.ReplaceAll(a, " ", "_"), strings.ReplaceAll(b, " ", "_"))
+}
+
+// listing makes c a command that prints a row for each of what find finds.
+func listing[T any](a *app, c *cobra.Command, columns []column[T], find func(context.Context, []string) ([]T, error)) *cobra.Command {
+	var f form
+	f.flags(a, c, true)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := check(&f, columns); err != nil {
+			return err
+		}
+		all, err := find(c.Context(), args)
+		if err != nil {
+			return err
+		}
+		return printList(a, &f, all, columns)
+	}
+	return c
+}
+
+// showing makes c a command that prints the one that find finds, or makes.
+func showing[T any](a *app, c *cobra.Command, columns []column[T], find func(context.Context, []string) (T, error)) *cobra.Command {
+	var f form
+	f.flags(a, c, false)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := check(&f, columns); err != nil {
+			return err
+		}
+		one, err := find(c.Context(), args)
+		if err != nil {
+			return err
+		}
+		return printOne(a, &f, one, columns)
+	}
+	return c
+}
+
+// showingAll is showing with all columns, as with --long.
+func showingAll[T any](a *app, c *cobra.Command, columns []column[T], find func(context.Context, []string) (T, error)) *cobra.Command {
+	all := slices.Clone(columns)
+	for i := range all {
+		all[i].long = false
+	}
+	return showing(a, c, all, find)
 }
 
 // printList prints a row for each x.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"regexp"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,24 @@ func (o *ownerFlags) id(ctx context.Context, a *app) (string, error) {
 		return "", noProject(o.project)
 	}
 	return o.project, nil
+}
+
+// put says in the body of a request which project was named, if one was.
+func (o *ownerFlags) put(ctx context.Context, a *app, body map[string]any) error {
+	id, err := o.id(ctx, a)
+	if id != "" {
+		body["tenant_id"] = id
+	}
+	return err
+}
+
+// query asks for what belongs to the project that was named, if one was.
+func (o *ownerFlags) query(ctx context.Context, a *app) (url.Values, error) {
+	id, err := o.id(ctx, a)
+	if id == "" {
+		return nil, err
+	}
+	return url.Values{"tenant_id": {id}}, err
 }
 
 func noProject(name string) error {
