@@ -1,17 +1,14 @@
 package front
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // However a path or a body is written, what HAProxy sends to us is below our paths,
@@ -59,9 +56,9 @@ func TestHAProxyAndTheServersAgreeAboutPathsAndBodies(t *testing.T) {
 		"/v2.0/l2-gateways%00/..%2f..%2fmetrics": "", "/v2.0/./l2-gateways": "", "/v2.0/l2-gateways/.": "", "/v2.0/networks/../l2-gateways": "", "/..": "", "/v2.0/%2e%2e%2fmetrics": "",
 		"/v2.0/l2-gateways#/v2.0/networks": "", "/v2.0/l2-gateways\x01": "", "/v2.0/l2-gateways x": "", "v2.0/l2-gateways": "",
 	} {
-		c := speak(t, proxy)
+		c := speak(t, proxy.addr)
 		c.say("GET %s HTTP/1.1\r\nHost: network.example\r\nConnection: close\r\n\r\n", target)
-		status, body := c.hear()
+		status, body := c.hear(http.MethodGet)
 		if got := strings.Fields(body + " -")[0]; want != "" && (status != 200 || got != want) || want == "" && status > 0 && status < 400 {
 			t.Errorf("%s: %d %s, want %q", target, status, body, want)
 		}
@@ -90,9 +87,9 @@ func TestHAProxyAndTheServersAgreeAboutPathsAndBodies(t *testing.T) {
 		fmt.Sprintf("Transfer-Encoding: chunked\r\nX-Extension: %s", "a chunk's, with a line break"): "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n",
 	} {
 		for _, target := range []string{"/v2.0/l2-gateways", "/v2.0/networks"} {
-			c := speak(t, proxy)
+			c := speak(t, proxy.addr)
 			c.say("POST %s HTTP/1.1\r\nHost: network.example\r\n%s\r\n\r\n%s", target, head, rest)
-			c.hear()
+			c.hear(http.MethodPost)
 			c.hangUp()
 			for _, line := range check(head) {
 				hidden := strings.Contains(line, "hidden")
@@ -103,48 +100,4 @@ func TestHAProxyAndTheServersAgreeAboutPathsAndBodies(t *testing.T) {
 			}
 		}
 	}
-}
-
-// speech is a connection to HAProxy on which a test speaks HTTP by hand.
-type speech struct {
-	t  testing.TB
-	c  *net.TCPConn
-	in *bufio.Reader
-}
-
-func speak(t testing.TB, proxy *haproxy) *speech {
-	t.Helper()
-	c, err := net.Dial("tcp", proxy.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
-	return &speech{t, c.(*net.TCPConn), bufio.NewReader(c)}
-}
-
-func (s *speech) say(format string, args ...any) {
-	s.t.Helper()
-	if _, err := fmt.Fprintf(s.c, format, args...); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// hear reads an answer; status 0: there is none.
-func (s *speech) hear() (status int, body string) {
-	resp, err := http.ReadResponse(s.in, nil)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer resp.Body.Close()
-	b, _ := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b)
-}
-
-// hangUp says that there is no more, and waits until HAProxy has nothing more to say.
-func (s *speech) hangUp() {
-	s.t.Helper()
-	_ = s.c.CloseWrite()
-	_, _ = io.Copy(io.Discard, s.in)
-	s.c.Close()
 }

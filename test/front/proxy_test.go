@@ -7,8 +7,12 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"l2gw/test/neutron"
 	"l2gw/test/product"
@@ -80,6 +84,47 @@ func TestTheProxyIsNeutronWithGateways(t *testing.T) {
 		want, _, said := ask(t, http.DefaultClient, http.MethodPost, n.URL+"/v2.0/networks", big)
 		if got, _, body := ask(t, http.DefaultClient, http.MethodPost, s.URL+"/v2.0/networks", big); got != want || body != said {
 			t.Errorf("4 MB: %d, Neutron alone %d", got, want)
+		}
+	})
+
+	t.Run("odd requests are answered as by Neutron alone", func(t *testing.T) {
+		_, _, made := ask(t, http.DefaultClient, http.MethodPost, n.URL+"/v2.0/networks", `{"network": {"name": "odd"}}`)
+		var network struct{ Network struct{ ID string } }
+		if err := json.Unmarshal([]byte(made), &network); err != nil {
+			t.Fatal(err)
+		}
+		const body = `{"network": {"name": "odd"}}`
+		own := "/v2.0/networks/" + network.Network.ID
+		for _, c := range []struct {
+			method, path, header, body string
+			want                       []int // statuses, 100 before others
+		}{
+			{"PUT", own, "If-Match: revision_number=77\r\nContent-Length: 28", body, []int{412}},
+			{"HEAD", own, "", "", []int{405}},
+			{"PATCH", own, "Content-Length: 28", body, []int{405}},
+			{"OPTIONS", "/v2.0/networks", "", "", []int{200}},
+			{"GET", own, "Range: bytes=0-1", "", []int{200}},
+			{"GET", own, "Upgrade: websocket\r\nConnection: Upgrade", "", []int{200}},
+			{"GET", own, "Accept-Encoding: gzip", "", []int{200}},
+			{"POST", "/v2.0/networks", "Transfer-Encoding: chunked", "1c\r\n" + body + "\r\n0\r\n\r\n", []int{400}}, // Neutron does not take them
+			{"POST", "/v2.0/networks", "Content-Length: 28\r\nExpect: 100-continue", body, []int{100, 201}},
+			{"POST", "/v2.0/networks", "Content-Length: 0", "", []int{400}},
+			{"GET", own, "", "GET " + own + " HTTP/1.1\r\nHost: x\r\n\r\n", []int{200, 200}},
+		} {
+			for who, addr := range map[string]string{"Neutron": n.Addr, "the proxy": strings.TrimPrefix(s.URL, "http://")} {
+				conn := speak(t, addr)
+				header := c.header
+				if header != "" {
+					header += "\r\n"
+				}
+				conn.say("%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s\r\n%s", c.method, c.path, header, c.body)
+				for _, want := range c.want {
+					if status, said := conn.hear(c.method); status != want {
+						t.Errorf("%s %s %q: %s says %d %s, want %d", c.method, c.path, c.header, who, status, said, want)
+					}
+				}
+				conn.hangUp()
+			}
 		}
 	})
 
@@ -174,6 +219,78 @@ func TestTheProxyIsNeutronWithGateways(t *testing.T) {
 			t.Errorf("it says: %s", said)
 		}
 	})
+}
+
+// Whatever becomes of Neutron, each answer says what became of the request, what is
+// ours goes on, and all is well as soon as Neutron is back.
+func TestANeutronThatDiesUnderLoadIsToldAsSuch(t *testing.T) {
+	n := neutron.Start(t, neutron.Options{})
+	c := product.NewCloud(t, inventory, product.CloudOptions{Servers: 1, ServerArgs: []string{"--proxy", "--neutron", n.URL}})
+	s := c.Servers[0]
+	s.Launch()
+	var group sync.WaitGroup
+	stop := make(chan struct{})
+	var answers [3]atomic.Int64
+	for i, kind := range []struct {
+		method, path, body string
+		may                []int
+	}{
+		{"GET", "/v2.0/networks", "", []int{200, 503}},
+		{"POST", "/v2.0/networks", `{"network": {"name": "n"}}`, []int{201, 502, 503}},
+		{"GET", "/v2.0/l2-gateways", "", []int{200}},
+	} {
+		group.Go(func() {
+			pace := time.NewTicker(20 * time.Millisecond) // Neutron needs the processor to come back
+			defer pace.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-pace.C:
+				}
+				req, _ := http.NewRequest(kind.method, s.URL+kind.path, strings.NewReader(kind.body))
+				resp, err := http.DefaultTransport.RoundTrip(req)
+				var body []byte
+				if err == nil {
+					body, err = io.ReadAll(resp.Body)
+					resp.Body.Close()
+				}
+				switch {
+				case err != nil && kind.path == "/v2.0/networks": // it broke off in Neutron's hands
+				case err != nil:
+					t.Errorf("%s %s: %v", kind.method, kind.path, err)
+				case !slices.Contains(kind.may, resp.StatusCode) || !json.Valid(body) || resp.StatusCode >= 500 && !bytes.Contains(body, []byte("NeutronUnavailable")):
+					t.Errorf("%s %s: %d %.300s", kind.method, kind.path, resp.StatusCode, body)
+				default:
+					answers[i].Add(1)
+				}
+			}
+		})
+	}
+	more := func() {
+		t.Helper()
+		for i := range answers {
+			target := answers[i].Load() + 10
+			product.Eventually(t, "clients get on", func() error {
+				if got := answers[i].Load(); got < target {
+					return fmt.Errorf("%d of %d", got, target)
+				}
+				return nil
+			})
+		}
+	}
+	more()
+	n.Kill()
+	more()
+	n.Run(t)
+	for _, path := range []string{"/v2.0/networks", "/v2.0/extensions", "/v2.0/quotas/p"} {
+		if status, _, body := ask(t, http.DefaultClient, http.MethodGet, s.URL+path, ""); status != 200 {
+			t.Errorf("%s: %d %s after it came back", path, status, body)
+		}
+	}
+	more()
+	close(stop)
+	group.Wait()
 }
 
 func BenchmarkGetOfANetworkList(b *testing.B) {
