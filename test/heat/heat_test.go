@@ -3,6 +3,7 @@ package heat
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,43 +11,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// rack is a network on two gateways: one that knows its VLANs and one that is told.
-const rack = `
-heat_template_version: 2018-08-31
-resources:
-  blue:
-    type: OS::Neutron::Net
-    properties: {name: blue}
-  trunks:
-    type: OS::Neutron::L2Gateway
-    properties:
-      name: trunks
-      devices:
-      - device_name: sw1
-        interfaces:
-        - {name: eth1, segmentation_id: [100, "200"]}
-        - {name: eth2, segmentation_id: [300]}
-      - device_name: sw2
-        interfaces:
-        - {name: eth1, segmentation_id: [100]}
-  access:
-    type: OS::Neutron::L2Gateway
-    properties:
-      name: access
-      devices:
-      - device_name: sw3
-        interfaces: [{name: eth9}]
-  trunked:
-    type: OS::Neutron::L2GatewayConnection
-    properties: {l2_gateway_id: {get_resource: trunks}, network_id: {get_resource: blue}}
-  accessed:
-    type: OS::Neutron::L2GatewayConnection
-    properties: {l2_gateway_id: {get_resource: access}, network_id: {get_resource: blue}, segmentation_id: 77}
-outputs:
-  trunks: {value: {get_attr: [trunks, show]}}
-  accessed: {value: {get_attr: [accessed, show]}}
-  network: {value: {get_resource: blue}}
-`
+// rack is the template of docs/deploy/heat.md: a network on two gateways, one that
+// knows its VLANs and one that is told.
+func rack(t testing.TB) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/deploy/heat.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	template, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatal("docs/deploy/heat.md has no template")
+	}
+	return template
+}
 
 // alone is one gateway.
 const alone = `
@@ -83,7 +62,7 @@ func TestHeatRunsStacksOfGateways(t *testing.T) {
 		}
 	})
 
-	s := o.create(t, o.Admin, "rack", rack, "CREATE_COMPLETE")
+	s := o.create(t, o.Admin, "rack", rack(t), "CREATE_COMPLETE")
 	gateway, connection := o.one(t, "l2_gateways", "name=trunks"), o.one(t, "l2_gateway_connections", "segmentation_id=77")
 	network := s.id(t, "blue")
 
@@ -143,12 +122,14 @@ func TestHeatRunsStacksOfGateways(t *testing.T) {
 		}
 	})
 
-	t.Run("what is taken already fails with our reason", func(t *testing.T) {
+	t.Run("what is taken already fails with our reason, and goes on when that is mended", func(t *testing.T) {
 		template := strings.NewReplacer("NAME", "second", "NETWORK", network).Replace(connected)
 		second := o.create(t, o.Admin, "second", template, "CREATE_FAILED")
 		if got := second.resources(t); !strings.Contains(got, "connection: CREATE_FAILED: Conflict: resources.connection: Duplicate segmentation ID for the interface name=eth1") {
 			t.Errorf("it says: %s", got)
 		}
+		second.update(t, strings.NewReplacer("eth1", "eth8"), "UPDATE_COMPLETE")
+		o.one(t, "l2_gateway_connections", "l2_gateway_id="+second.id(t, "gateway"))
 		second.delete(t)
 		if left := o.list(t, "l2_gateways", "name=second"); len(left) != 0 {
 			t.Errorf("left: %v", left)
@@ -182,6 +163,21 @@ func TestHeatRunsStacksOfGateways(t *testing.T) {
 			t.Errorf("it says: %s", why)
 		}
 		gone.delete(t)
+	})
+
+	t.Run("a gateway that others use is kept until they do not", func(t *testing.T) {
+		used := o.create(t, o.Admin, "used", strings.NewReplacer("NAME", "used", "eth1", "eth7").Replace(alone), "CREATE_COMPLETE")
+		var made struct {
+			Connection struct{ ID string } `json:"l2_gateway_connection"`
+		}
+		o.networks(t).must(http.StatusCreated, http.MethodPost, "/v2.0/l2-gateway-connections",
+			object{"l2_gateway_connection": object{"l2_gateway_id": used.id(t, "gateway"), "network_id": network}}, &made)
+		used.heat.must(http.StatusNoContent, http.MethodDelete, used.path, nil, nil)
+		if why := used.becomes(t, "DELETE_FAILED"); !strings.Contains(why, "still has active mappings") {
+			t.Errorf("it says: %s", why)
+		}
+		o.networks(t).must(http.StatusNoContent, http.MethodDelete, "/v2.0/l2-gateway-connections/"+made.Connection.ID, nil, nil)
+		used.delete(t)
 	})
 
 	t.Run("it deletes all that it made", func(t *testing.T) {
