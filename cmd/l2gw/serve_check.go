@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,8 +64,11 @@ func (s *serve) check(out io.Writer) error {
 	}
 	errs = append(errs, policyErr, o.front.check(), usableStateDir(s.stateDir), s.common.checkLog())
 	certificates := newExpiry(log)
-	certificates.own(o.certificates()...)
-	certificates.own(tlsFiles("fabric-", s.fabric.files)...)
+	for _, f := range slices.Concat(o.certificates(), tlsFiles("fabric-", s.fabric.files)) {
+		if _, err := f.Certificates(); err == nil { // else it is one of the errors
+			certificates.own(f)
+		}
+	}
 	certificates.lookAtFiles()
 	for _, w := range warnings.all {
 		line("warning", w)
