@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"l2gw"
 )
@@ -163,34 +162,34 @@ type absent struct{}
 
 // matcher returns what tells whether an object has any of the wanted values.
 func (a *attribute[T]) matcher(wanted []string) func(*T) bool {
-	switch {
-	case a.matching != nil:
+	if a.matching != nil {
 		return a.matching(wanted)
-	case a.matches != nil:
-		return func(x *T) bool {
-			return slices.ContainsFunc(a.matches(x), func(s string) bool { return slices.Contains(wanted, s) })
-		}
-	case a.text != nil:
-		return func(x *T) bool { return slices.Contains(wanted, a.text(x)) }
 	}
-	return func(x *T) bool { return a.shows(x, wanted) }
+	sought := seek(wanted)
+	switch {
+	case a.matches != nil:
+		return func(x *T) bool { return slices.ContainsFunc(a.matches(x), sought.has) }
+	case a.text != nil:
+		return func(x *T) bool { return sought.has(a.text(x)) }
+	}
+	return func(x *T) bool { return a.shows(x, sought) }
 }
 
-// shows reports whether the shown value is any of the wanted ones.
-func (a *attribute[T]) shows(x *T, wanted []string) bool {
+// shows reports whether the shown value is any of the sought ones.
+func (a *attribute[T]) shows(x *T, sought sought) bool {
 	switch v := a.show(x).(type) {
 	case string:
-		return slices.Contains(wanted, v)
+		return sought.has(v)
 	case int:
-		return slices.Contains(wanted, strconv.Itoa(v))
+		return sought.has(strconv.Itoa(v))
 	case int64:
-		return slices.Contains(wanted, strconv.FormatInt(v, 10))
+		return sought.has(strconv.FormatInt(v, 10))
 	case bool:
-		return slices.ContainsFunc(wanted, func(s string) bool { return strings.EqualFold(s, strconv.FormatBool(v)) })
+		return v && sought.yes || !v && sought.no
 	case []string:
-		return slices.ContainsFunc(v, func(s string) bool { return slices.Contains(wanted, s) })
+		return slices.ContainsFunc(v, sought.has)
 	case nil:
-		return slices.Contains(wanted, "")
+		return sought.has("")
 	}
 	return true // a structure, by which nothing is filtered
 }

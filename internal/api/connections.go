@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"l2gw"
 	"l2gw/internal/store"
@@ -244,8 +245,9 @@ var connectionAttributes = table[connectionView]{
 		name: "segmentation_id", doc: "The VLAN, 0 to 4094 (0: untagged), on all interfaces of the gateway that have none of their own; needed just if there are some. The answer to a POST has the text that was given, others an integer, or an empty text for none.",
 		schema: either(between(0, 4094), kind("string")), given: kind("string"), fallback: "",
 		stored: true, post: true, accept: acceptSegmentationID,
-		show:    showSegmentationID,
-		compare: func(a, b *connectionView) int { return cmp.Compare(vlanOrder(a.VLAN), vlanOrder(b.VLAN)) },
+		show:     showSegmentationID,
+		matching: bySegmentationID,
+		compare:  func(a, b *connectionView) int { return cmp.Compare(vlanOrder(a.VLAN), vlanOrder(b.VLAN)) },
 	},
 	{
 		name: "project_id", doc: projectDoc, schema: kind("string"), given: nameSchema,
@@ -277,12 +279,14 @@ var connectionAttributes = table[connectionView]{
 	{
 		name: "created_at", doc: createdDoc, schema: moment,
 		stored: true, show: func(c *connectionView) any { return timestamp(c.CreatedAt) },
-		compare: func(a, b *connectionView) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		matching: bySecond(func(c *connectionView) time.Time { return c.CreatedAt }),
+		compare:  func(a, b *connectionView) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	},
 	{
 		name: "updated_at", doc: updatedDoc, schema: moment,
 		stored: true, show: func(c *connectionView) any { return timestamp(c.UpdatedAt) },
-		compare: func(a, b *connectionView) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
+		matching: bySecond(func(c *connectionView) time.Time { return c.UpdatedAt }),
+		compare:  func(a, b *connectionView) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
 	},
 	{
 		name: "revision_number", doc: revisionDoc, schema: revisionSchema,
@@ -330,6 +334,19 @@ func showSegmentationID(c *connectionView) any {
 		return ""
 	}
 	return int(*c.VLAN)
+}
+
+// bySegmentationID finds a VLAN as the store does: in whatever way it is written.
+func bySegmentationID(wanted []string) func(*connectionView) bool {
+	sought := map[int]bool{}
+	for _, text := range wanted {
+		if text == "" {
+			sought[vlanOrder(nil)] = true
+		} else if v, err := l2gw.ParseVLAN(text); err == nil {
+			sought[vlanOrder(&v)] = true
+		}
+	}
+	return func(c *connectionView) bool { return sought[vlanOrder(c.VLAN)] }
 }
 
 func vlanOrder(v *l2gw.VLAN) int {

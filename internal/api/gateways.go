@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"l2gw"
 	"l2gw/internal/store"
@@ -139,12 +140,14 @@ var gatewayAttributes = table[gatewayView]{
 	{
 		name: "created_at", doc: createdDoc, schema: moment,
 		stored: true, show: func(g *gatewayView) any { return timestamp(g.CreatedAt) },
-		compare: func(a, b *gatewayView) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		matching: bySecond(func(g *gatewayView) time.Time { return g.CreatedAt }),
+		compare:  func(a, b *gatewayView) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	},
 	{
 		name: "updated_at", doc: updatedDoc, schema: moment,
 		stored: true, show: func(g *gatewayView) any { return timestamp(g.UpdatedAt) },
-		compare: func(a, b *gatewayView) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
+		matching: bySecond(func(g *gatewayView) time.Time { return g.UpdatedAt }),
+		compare:  func(a, b *gatewayView) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
 	},
 	{
 		name: "revision_number", doc: revisionDoc, schema: revisionSchema,

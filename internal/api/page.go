@@ -78,7 +78,9 @@ func parsePage[T any](query url.Values, t table[T]) (page, error) {
 		if dirs[i] != "asc" && dirs[i] != "desc" {
 			return p, badRequest("['%s'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", dirs[i])
 		}
-		p.sort = append(p.sort, sortKey{key, dirs[i] == "desc"})
+		if !slices.ContainsFunc(p.sort, func(k sortKey) bool { return k.name == key }) { // what is equal in it stays equal
+			p.sort = append(p.sort, sortKey{key, dirs[i] == "desc"})
+		}
 	}
 	return p, nil
 }
