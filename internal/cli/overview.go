@@ -83,12 +83,12 @@ func count[T any](all []T, status func(T) string) string {
 // causesOf puts together what has the same reason, in the order of the troubles.
 func causesOf(found []trouble) []*cause {
 	var causes []*cause
-	known := map[[3]string]*cause{}
+	known := map[[4]string]*cause{}
 	for _, t := range found {
 		if t.told {
 			continue
 		}
-		key := [3]string{t.kind, t.status, t.reason}
+		key := [...]string{t.kind, t.status, t.reason, t.advice}
 		if known[key] == nil {
 			known[key] = &cause{kind: t.kind, status: t.status, reason: t.reason}
 			causes = append(causes, known[key])
@@ -112,10 +112,23 @@ func (c *cause) lines(width int) []string {
 	for i := range lines {
 		lines[i] = fmt.Sprintf("%-*s%s", indent, map[bool]string{true: c.status}[i == 0], lines[i])
 	}
-	if advice := c.troubles[0].advice; advice != "" {
+	if advice := c.advice(); advice != "" {
 		lines = append(lines, fmt.Sprintf("%*s%s", indent, "> ", advice))
 	}
 	return lines
+}
+
+// advice is what to do, with one device of each database.
+func (c *cause) advice() string {
+	words := []string{c.troubles[0].advice}
+	seen := map[string]bool{}
+	for _, t := range c.troubles {
+		if t.target != "" && !seen[t.id] {
+			seen[t.id] = true
+			words = append(words, t.target)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // subject names what a cause has troubled, the first few of many.

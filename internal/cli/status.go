@@ -13,6 +13,7 @@ type trouble struct {
 	kind, id, name, status, reason string
 
 	advice  string // what to do about it, where the reason does not say so
+	target  string // with which database or device, behind the advice; may be ""
 	gateway string // of a binding or a connection: its gateway's name or id
 	told    bool   // what it says is said by others: a gateway is as bad as its connections
 }
@@ -136,10 +137,12 @@ func (s situation) troubles() []trouble {
 	}
 	told := map[string]bool{} // databases: what is held there is held once, not for each switch
 	for _, d := range s.devices {
-		note(trouble{kind: "device", id: d.Database, name: cmp.Or(d.Name, noneSeen), status: d.Status, reason: d.StatusReason, advice: d.advice()})
+		t := trouble{kind: "device", id: d.Database, name: cmp.Or(d.Name, noneSeen), status: d.Status, reason: d.StatusReason}
+		t.advice, t.target = d.advice()
+		note(t)
 		for _, h := range d.Held {
 			if !told[d.Database] {
-				note(trouble{kind: "held removal", id: d.Database, name: h.NetworkID, status: onHold, reason: h.text(), advice: "mend the inventory or, if it is right: l2gw device release " + d.Database})
+				note(trouble{kind: "held removal", id: d.Database, name: h.NetworkID, status: onHold, reason: h.text(), advice: "mend the inventory or, if it is right: l2gw device release", target: d.Database})
 			}
 		}
 		told[d.Database] = true
@@ -166,12 +169,12 @@ func (s situation) troubles() []trouble {
 }
 
 // advice is what to do with a device that is not ACTIVE, "" where its reason says so.
-func (d switchState) advice() string {
+func (d switchState) advice() (text, target string) {
 	switch {
 	case !d.Connected && d.Agent != "":
-		return "make it reachable for agent " + d.Agent + ", which tries again by itself"
+		return "make it reachable for agent " + d.Agent + ", which tries again by itself", ""
 	case d.Mode == modePaused || d.Mode == modeObserve:
-		return "l2gw device resume " + cmp.Or(d.Name, d.Database)
+		return "l2gw device resume", cmp.Or(d.Name, d.Database)
 	}
-	return ""
+	return "", ""
 }

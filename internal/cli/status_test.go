@@ -125,12 +125,13 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 			{"network_id": "net-a", "rows": 31, "total": 40, "reason": "the inventory does not have these hosts any more"},
 		}},
 		{"name": "tor2", "database": "rack1", "status": "DEGRADED", "status_reason": "paused by an operator", "connected": true, "mode": "paused", "agent": "host1"},
+		{"name": "tor3", "database": "rack3", "status": "DEGRADED", "status_reason": "paused by an operator", "connected": true, "mode": "observe", "agent": "host1"},
 		{"name": "", "database": "rack2", "status": "DOWN", "status_reason": "connection refused", "connected": false, "mode": "run", "agent": "host1"},
 		{"name": "tor9", "database": "rack9", "status": "DOWN", "status_reason": "no agent serves it", "connected": false, "mode": "run", "agent": ""},
 	}
 	want := `inventory    ACTIVE, networks: 7
 agents       1 DOWN, 1 ACTIVE
-devices      2 DOWN, 2 DEGRADED
+devices      2 DOWN, 3 DEGRADED
 gateways     1 ACTIVE
 connections  1 ACTIVE
 
@@ -141,8 +142,8 @@ DOWN      database rack2, in which no device was seen: connection refused
 DOWN      device tor9 of database rack9: no agent serves it
 HELD      a removal is held in database rack1: 31 of 40 rows of network net-a: the inventory does not have these hosts any more
         > mend the inventory or, if it is right: l2gw device release rack1
-DEGRADED  device tor1 of database rack1, device tor2 of database rack1: paused by an operator
-        > l2gw device resume tor1
+DEGRADED  device tor1 of database rack1, device tor2 of database rack1, device tor3 of database rack3: paused by an operator
+        > l2gw device resume tor1 tor3
 `
 	code, out, errs := run(t, map[string]string{"OS_ENDPOINT": told(t, all)}, "status")
 	if code != 0 || out != want || errs != "" {
