@@ -172,7 +172,7 @@ func TestHeatRunsStacksOfGateways(t *testing.T) {
 		}
 		o.networks(t).must(http.StatusCreated, http.MethodPost, "/v2.0/l2-gateway-connections",
 			object{"l2_gateway_connection": object{"l2_gateway_id": used.id(t, "gateway"), "network_id": network}}, &made)
-		used.heat.must(http.StatusNoContent, http.MethodDelete, used.path, nil, nil)
+		used.in(t).must(http.StatusNoContent, http.MethodDelete, used.path, nil, nil)
 		if why := used.becomes(t, "DELETE_FAILED"); !strings.Contains(why, "still has active mappings") {
 			t.Errorf("it says: %s", why)
 		}

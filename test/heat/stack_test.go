@@ -66,6 +66,9 @@ type stack struct {
 	template string
 }
 
+// in is Heat for a test, which may be a part of the one that made the stack.
+func (s *stack) in(t testing.TB) client { return client{t, s.heat.url, s.heat.token} }
+
 // create asks for a stack and waits until it is done.
 func (o *orchestra) create(t testing.TB, who keystone.Credentials, name, template, becomes string) *stack {
 	t.Helper()
@@ -94,7 +97,7 @@ func (s *stack) becomes(t testing.TB, status string) (reason string) {
 	t.Helper()
 	eventually(t, s.path+" is "+status, func() error {
 		var now struct{ Stack state }
-		s.heat.must(http.StatusOK, http.MethodGet, s.path+"?resolve_outputs=false", nil, &now)
+		s.in(t).must(http.StatusOK, http.MethodGet, s.path+"?resolve_outputs=false", nil, &now)
 		reason = now.Stack.Reason
 		if got := now.Stack.Status; got != status {
 			if !strings.HasSuffix(got, "_IN_PROGRESS") {
@@ -111,7 +114,7 @@ func (s *stack) becomes(t testing.TB, status string) (reason string) {
 func (s *stack) outputs(t testing.TB) map[string]any {
 	t.Helper()
 	var now struct{ Stack state }
-	s.heat.must(http.StatusOK, http.MethodGet, s.path, nil, &now)
+	s.in(t).must(http.StatusOK, http.MethodGet, s.path, nil, &now)
 	all := map[string]any{}
 	for _, o := range now.Stack.Outputs {
 		if o.Error != "" {
@@ -130,14 +133,14 @@ func (s *stack) update(t testing.TB, change *strings.Replacer, becomes string) (
 		t.Fatal("the template is the same")
 	}
 	s.template = changed
-	s.heat.must(http.StatusAccepted, http.MethodPut, s.path, object{"template": s.template}, nil)
+	s.in(t).must(http.StatusAccepted, http.MethodPut, s.path, object{"template": s.template}, nil)
 	return s.becomes(t, becomes)
 }
 
 // delete ends a stack and waits until it is gone.
 func (s *stack) delete(t testing.TB) {
 	t.Helper()
-	s.heat.must(http.StatusNoContent, http.MethodDelete, s.path, nil, nil)
+	s.in(t).must(http.StatusNoContent, http.MethodDelete, s.path, nil, nil)
 	s.becomes(t, "DELETE_COMPLETE")
 }
 
@@ -151,7 +154,7 @@ func (s *stack) resources(t testing.TB) string {
 			Reason string `json:"resource_status_reason"`
 		}
 	}
-	s.heat.must(http.StatusOK, http.MethodGet, s.path+"/resources", nil, &list)
+	s.in(t).must(http.StatusOK, http.MethodGet, s.path+"/resources", nil, &list)
 	var b strings.Builder
 	for _, r := range list.Resources {
 		fmt.Fprintf(&b, "%s: %s: %s\n", r.Name, r.Status, r.Reason)
@@ -167,6 +170,6 @@ func (s *stack) id(t testing.TB, resource string) string {
 			ID string `json:"physical_resource_id"`
 		}
 	}
-	s.heat.must(http.StatusOK, http.MethodGet, s.path+"/resources/"+resource, nil, &got)
+	s.in(t).must(http.StatusOK, http.MethodGet, s.path+"/resources/"+resource, nil, &got)
 	return got.Resource.ID
 }
