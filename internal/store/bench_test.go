@@ -28,27 +28,6 @@ func BenchmarkCreateAndDeleteConnection(b *testing.B) {
 	})
 }
 
-// The largest connection that may be: 10,000 bindings.
-func BenchmarkCreateAndDeleteConnectionOf10000Bindings(b *testing.B) {
-	onEach(b, func(b *testing.B, s *store.Store) {
-		g := l2gw.Gateway{}
-		for d := range 100 {
-			device := l2gw.Device{Name: fmt.Sprint("ps", d)}
-			for i := range 100 {
-				device.Interfaces = append(device.Interfaces, l2gw.Interface{Name: fmt.Sprint("eth", i)})
-			}
-			g.Devices = append(g.Devices, device)
-		}
-		g = mustGateway(b, s, g)
-		for b.Loop() {
-			c := mustConnect(b, s, g.ID, "net", vlan(5))
-			if err := s.DeleteConnection(b.Context(), c.ID); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
 func BenchmarkShowGateway(b *testing.B) {
 	onEach(b, func(b *testing.B, s *store.Store) {
 		g := mustGateway(b, s, gw("gw", "ps1/eth1", "ps1/eth2"))

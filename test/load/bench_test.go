@@ -60,8 +60,8 @@ var engines = []struct {
 	{"MariaDB", false, func(t testing.TB) string { return sqlserver.MariaDB(t).Database(t) }},
 }
 
-// BenchmarkAPI is told as a story, not by b.Loop: the figures belong to one server
-// that fills up.
+// BenchmarkAPI is told as a story, as those below are, and not by b.Loop, which would
+// also forget the figures: they belong to one server that fills up.
 func BenchmarkAPI(b *testing.B) {
 	for _, e := range engines {
 		b.Run(e.name, func(b *testing.B) {
@@ -83,9 +83,6 @@ func BenchmarkAPI(b *testing.B) {
 			})
 			s.report("ms-create", ms(s.median(50, func() { s.post("/v2.0/l2-gateways", gateways("one", 1)) })))
 			s.report("MB-RSS-peak", memory(b, cloud.Servers[0].Pid(), "VmHWM"))
-			for b.Loop() { // the rest of the harness wants a loop
-				s.get("/v2.0/l2-gateways/" + ids[0])
-			}
 		})
 	}
 }
@@ -119,9 +116,6 @@ func BenchmarkPages(b *testing.B) {
 			s.report("MB-list-of-100000", float64(len(s.get("/v2.0/l2-gateways")))/1e6)
 			s.report("s-list-of-100000", time.Since(began).Seconds())
 			s.report("MB-RSS-peak", memory(b, cloud.Servers[0].Pid(), "VmHWM"))
-			for b.Loop() {
-				s.get("/v2.0/l2-gateways?limit=1")
-			}
 		})
 	}
 }

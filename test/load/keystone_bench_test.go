@@ -83,7 +83,4 @@ func BenchmarkKeystone(b *testing.B) {
 	s.target(true, "s-1000-new-tokens", maxNewTokens, took.Seconds)
 	slices.Sort(meanwhile)
 	s.target(true, "ms-p99-known-token-meanwhile", ms(maxMeanwhile), func() float64 { return ms(meanwhile[len(meanwhile)*99/100]) })
-	for b.Loop() {
-		show(0)
-	}
 }
