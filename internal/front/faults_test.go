@@ -33,8 +33,18 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
+// await waits until the log has these words: its line is written after the answer.
+func (l *logged) await(t testing.TB, words string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(l.String(), words); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no %q in the log: %s", words, l.String())
+		}
+	}
+}
+
 func (l *logged) option(o *Options) {
-	o.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	o.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // conversation is a connection on which a test speaks HTTP by hand.
@@ -114,9 +124,8 @@ func TestAnAnswerThatBreaksOffIsBrokenForTheClient(t *testing.T) {
 		if status, _, body, err := c.hear("GET"); status != 200 || body != "half" || err == nil {
 			t.Errorf("%s: %d %q %v, want half an answer and an error", path, status, body, err)
 		}
-		if !strings.Contains(log.String(), "broke off") || !strings.Contains(log.String(), "path="+path) {
-			t.Errorf("the log does not tell of %s: %s", path, log.String())
-		}
+		log.await(t, "broke off")
+		log.await(t, "path="+path)
 	}
 	// Where it is one of two parts, there is no answer at all yet.
 	if status, _, body := do(t, must(http.NewRequest(http.MethodGet, server+"/v2.0/extensions", nil))); status != 503 || neutronError(t, body) != "NeutronUnavailable" {
@@ -313,7 +322,8 @@ func TestTheLogKeepsLittleOfWhatAClientMakesUp(t *testing.T) {
 	server := stand(t, http.NotFoundHandler(), log.option)
 	long := strings.Repeat("x", 20_000)
 	do(t, must(http.NewRequest("M"+long[:500], server+"/v2.0/"+long, nil)))
-	if got := log.String(); len(got) > 2000 || !strings.Contains(got, "path=/v2.0/xxx") {
+	log.await(t, "path=/v2.0/xxx")
+	if got := log.String(); len(got) > 2000 {
 		t.Errorf("%d bytes: %.300s", len(got), got)
 	}
 }

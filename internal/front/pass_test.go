@@ -2,7 +2,6 @@ package front
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -497,21 +496,17 @@ func TestAnEndpointThatIsOurselvesIsRefusedAtTheStart(t *testing.T) {
 }
 
 func TestTheLogNamesBothRequestIDsAndNoToken(t *testing.T) {
-	var log bytes.Buffer
+	log := &logged{}
 	server := stand(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Openstack-Request-Id", "req-11111111-1111-1111-1111-111111111111")
-	}), func(o *Options) {
-		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	})
+	}), log.option)
 	req := must(http.NewRequest(http.MethodGet, server+"/v2.0/networks?token=query", nil))
 	req.Header.Set("X-Auth-Token", "very-secret")
 	req.Header.Set("X-Openstack-Request-Id", "req-22222222-2222-2222-2222-222222222222")
 	_, header, _ := do(t, req)
 	http.DefaultClient.CloseIdleConnections()
 	for _, want := range []string{"request_id=" + header.Get("X-L2gw-Request-Id"), "neutron_request_id=req-1111", "global_request_id=req-2222", "status=200", "path=/v2.0/networks ", "ms="} {
-		if !strings.Contains(log.String(), want) {
-			t.Errorf("no %s in %s", want, log.String())
-		}
+		log.await(t, want)
 	}
 	if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "query") {
 		t.Errorf("a secret in %s", log.String())
