@@ -18,6 +18,7 @@ func TestANodeOfGaleraKeepsTheStoresPromises(t *testing.T) {
 	for name, run := range map[string]func(*testing.T, *store.Store){
 		"what is created is shown and listed in the order of creation": createShowList,
 		"an update rebinds only its own gateway, atomically":           updateRebinds,
+		"hundreds of places are bound, moved and refused as one is":    large,
 		"of fifty that bind one place exactly one wins":                fiftyBind,
 		"of ten deletes one succeeds":                                  tenDeletes,
 		"of twenty that want a quota's last place exactly one has it":  lastPlace,

@@ -28,6 +28,7 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"an update rebinds only its own gateway, atomically", updateRebinds},
 		{"an update that changes nothing writes nothing", updateNothing},
 		{"the caller's slices are not the store's", aliasing},
+		{"hundreds of places are bound, moved and refused as one is", large},
 		{"a connection is refused in the documented order", connectionErrors},
 		{"of fifty that bind one place exactly one wins", fiftyBind},
 		{"of ten deletes one succeeds", tenDeletes},
