@@ -395,7 +395,10 @@ func (p *cluster) blindness(c *chaos) {
 		before[i] = read(c, s)
 		c.witness[i].keep(true)
 	}
-	for _, s := range p.Servers {
+	// The leader last, so that nobody takes over who knows the inventory still, but not
+	// which MACs are held that no switch reports any more.
+	leader, others := p.Leader()
+	for _, s := range append(others, leader) {
 		s.Stop()
 		if err := os.Remove(filepath.Join(s.State, "inventory.last-good.yaml")); err != nil {
 			c.Fatal(err)
