@@ -208,8 +208,17 @@ func TestEachPageIsReadFromAnIndexWithoutSorting(t *testing.T) {
 					q := order.query
 					q.Limit, q.Marker, q.Reverse = 10, all[2_400].ID, reverse
 					plan := strings.ToLower(s.Plan(t.Context(), t, q))
-					if !strings.Contains(plan, "gateways_") || strings.Contains(plan, "sort") || strings.Contains(plan, "temp b-tree") {
-						t.Errorf("%s, reverse %v:\n%s", order.name, reverse, plan)
+					entered := false
+					for line := range strings.Lines(plan) {
+						// MariaDB names those of "ref" that are read from the filter's first on.
+						entered = entered || strings.Contains(line, " gateways_") && !strings.Contains(line, " ref ")
+						sorted := strings.Contains(line, "sort") || strings.Contains(line, "temp b-tree")
+						if sorted && !strings.Contains(line, "<subquery") { // which is the page alone
+							t.Errorf("%s, reverse %v, is sorted:\n%s", order.name, reverse, plan)
+						}
+					}
+					if !entered {
+						t.Errorf("%s, reverse %v, enters no index:\n%s", order.name, reverse, plan)
 					}
 				}
 			}
