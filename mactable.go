@@ -385,6 +385,13 @@ func (t *MACTable) oldestHeld(database string, s *macSource) (MAC, bool) {
 	return s.held.oldest(t.isHeld(database))
 }
 
+// Holds reports whether a MAC stays for [MACHold] that the database claimed last and
+// nobody claims any more.
+func (t *MACTable) Holds(database string, mac MAC) bool {
+	e := t.entries[mac]
+	return e != nil && e.source == database && !e.heldUntil.IsZero()
+}
+
 func (t *MACTable) isHeld(database string) func(MAC, uint64) bool {
 	return func(mac MAC, id uint64) bool {
 		e := t.entries[mac]

@@ -116,14 +116,14 @@ func newWorld() *world {
 }
 
 // write lets the store take what it will, and the controller hear of it.
-func (w *world) write() {
+func (w *world) write() { w.c.writeNow() }
+
+func (c *Controller) writeNow() {
 	for {
-		for _, q := range w.c.writer.queues {
-			q.due = time.Time{} // whatever failed before
-		}
-		w.c.writer.write(context.Background())
+		c.writer.hurry()
+		c.writer.write(context.Background())
 		select {
-		case f := <-w.c.events:
+		case f := <-c.events:
 			f(context.Background())
 		default:
 			return

@@ -74,6 +74,7 @@ func (s *state) relearn(d *database, network string, now time.Time) {
 	if d.bound[network] == 0 {
 		if n != nil && n.learned != nil {
 			s.learnedChanged(n, n.learned.Forget(now, d.name))
+			d.learnedNews = true // what was held is so no more
 		}
 		return
 	}
@@ -144,6 +145,12 @@ func (s *state) learnedChanged(n *network, ch l2gw.MACChanges) {
 	if len(macs) > 0 {
 		s.mergeHosts(n, macs)
 	}
+	for d := range s.binding[n.id] {
+		d.learnedNews = d.learnedNews || slices.ContainsFunc(ch.Unset, func(mac l2gw.MAC) bool {
+			_, kept := d.kept[fabric.LearnedKey{NetworkID: n.id, MAC: mac}]
+			return kept
+		})
+	}
 }
 
 // untilLearnedDeadline is how long until a learned MAC ages or thaws.
@@ -189,6 +196,12 @@ func (n *network) learnedHost(mac l2gw.MAC) (l2gw.Host, bool) {
 		return l2gw.Host{}, false
 	}
 	return n.learned.Hosts().Get(mac)
+}
+
+// holds reports whether a MAC that a database's switches do not report any more is
+// held there for a while.
+func (n *network) holds(d *database, mac l2gw.MAC) bool {
+	return n != nil && n.learned != nil && n.learned.Holds(d.name, mac)
 }
 
 // note says what is wrong with one learned MAC, or "".

@@ -61,7 +61,8 @@ func (c *Controller) rememberDevices(d *database) {
 }
 
 // rememberLearned keeps what was learned since it did so last. It is called now
-// and then, not for each MAC.
+// and then, not for each MAC. What the switches do not report any more is kept for
+// as long as it is held, so that a server which is started meanwhile holds it, too.
 func (c *Controller) rememberLearned() {
 	s := &c.state
 	if !s.leading {
@@ -79,7 +80,7 @@ func (c *Controller) rememberLearned() {
 			}
 		}
 		for key, l := range d.kept {
-			if _, still := d.learned[key]; !still {
+			if _, still := d.learned[key]; !still && !s.networks[key.NetworkID].holds(d, key.MAC) {
 				ch.gone = append(ch.gone, l)
 			}
 		}
