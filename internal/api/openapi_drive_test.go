@@ -191,13 +191,20 @@ func (w *world) checkFilter(path, target, name string, all []map[string]any, par
 	if !documented {
 		return
 	}
+	// What is as old as the answer is another a second later.
+	const heartbeat = "heartbeat_timestamp"
+	lasting := func(x map[string]any) string {
+		x = maps.Clone(x)
+		delete(x, heartbeat)
+		return fmt.Sprint(x)
+	}
 	for i, x := range all {
 		value, plain := filterText(x[name])
-		if !plain {
+		if !plain || name == heartbeat && x["alive"] == true {
 			continue
 		}
 		_, found := w.listed(target + "?" + url.QueryEscape(name) + "=" + url.QueryEscape(value))
-		if !slices.ContainsFunc(found, func(f map[string]any) bool { return fmt.Sprint(f) == fmt.Sprint(x) }) {
+		if !slices.ContainsFunc(found, func(f map[string]any) bool { return lasting(f) == lasting(x) }) {
 			w.t.Errorf("%s?%s=%s does not find the object %d, which has it", path, name, value, i)
 		}
 	}
