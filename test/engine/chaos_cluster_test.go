@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -400,7 +402,8 @@ func (p *cluster) blindness(c *chaos) {
 	leader, others := p.Leader()
 	for _, s := range append(others, leader) {
 		s.Stop()
-		if err := os.Remove(filepath.Join(s.State, "inventory.last-good.yaml")); err != nil {
+		// It has none yet if it was told of the inventory only a moment ago.
+		if err := os.Remove(filepath.Join(s.State, "inventory.last-good.yaml")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			c.Fatal(err)
 		}
 	}
