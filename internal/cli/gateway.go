@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"l2gw/internal/python"
 )
 
 var gatewayColumns = []column[gateway]{
@@ -34,7 +36,7 @@ func showDevices(devices []device) cell {
 		for j, p := range d.Interfaces {
 			interfaces[j] = dict{{"segmentation_id", texts(p.SegmentationID)}, {"name", p.Name}}
 		}
-		lines[i] = fmt.Sprintf("device_name='%s', id='%s', interfaces='%s'", d.DeviceName, d.ID, pythonText(interfaces))
+		lines[i] = fmt.Sprintf("device_name='%s', id='%s', interfaces='%s'", d.DeviceName, d.ID, python.Repr(interfaces))
 		value[i] = dict{{"device_name", d.DeviceName}, {"id", d.ID}, {"interfaces", interfaces}}
 	}
 	return cell{strings.Join(lines, "\n"), value}

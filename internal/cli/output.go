@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"l2gw/internal/python"
 )
 
 // column is one thing to show of a T.
@@ -148,7 +150,7 @@ func pick[T any](f *form, all []column[T]) ([]column[T], error) {
 			names[i] = c.name
 		}
 		return nil, fmt.Errorf("No recognized column names in %s. Recognized columns are %s.", //nolint:staticcheck,revive // the openstack client's words
-			pythonText(texts(f.columns)), pythonText(texts(names)))
+			python.Repr(texts(f.columns)), python.Repr(texts(names)))
 	}
 	return out, nil
 }

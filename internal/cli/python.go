@@ -27,9 +27,6 @@ func humanText(v any) string {
 // machineText is v as the openstack client prints values, which is Python's str.
 func machineText(v any) string { return python.Str(v) }
 
-// pythonText is v as Python's repr writes it.
-func pythonText(v any) string { return python.Repr(v) }
-
 // Python is what programs see of a cell.
 func (c cell) Python() any { return c.value }
 

@@ -6,6 +6,6 @@
 // An exporter between the product and Neutron keeps the inventory file, as
 // something has to in any cloud: it holds Neutron's answer to who makes or deletes
 // a network back until the product has read the file, so that a client may connect
-// a network as soon as it has it. A TestMain runs [keystone.Main] and calls
-// [product.RemoveBinary].
+// a network as soon as it has it. A TestMain runs [product.Main] around
+// [keystone.Main].
 package cloud

@@ -8,7 +8,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	product.RemoveBinary()
-	os.Exit(code)
+	os.Exit(product.Main{M: m}.Run())
 }

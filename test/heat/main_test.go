@@ -9,7 +9,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := keystone.Main{M: m}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
+	os.Exit(product.Main{M: keystone.Main{M: m}}.Run())
 }

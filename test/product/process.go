@@ -38,12 +38,12 @@ type Main struct{ M interface{ Run() int } }
 // Run runs the tests, then removes what they built.
 func (m Main) Run() int {
 	code := m.M.Run()
-	RemoveBinary()
+	removeBinary()
 	return code
 }
 
-// RemoveBinary removes what Binary and SwitchFiles made.
-func RemoveBinary() {
+// removeBinary removes what Binary and SwitchFiles made.
+func removeBinary() {
 	if switches.dir != "" {
 		os.RemoveAll(switches.dir)
 	}

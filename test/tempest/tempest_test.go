@@ -20,9 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := keystone.Main{M: m}.Run()
-	product.RemoveBinary()
-	os.Exit(code)
+	os.Exit(product.Main{M: keystone.Main{M: m}}.Run())
 }
 
 // suite are modules and how many tests of each must pass: our own, and those of
