@@ -162,58 +162,68 @@ func TestAServerKilledWhileItChangesSomethingIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestGatewaysAreMadeOnceHoweverOftenTheServerIsKilled kills it at any moment.
+// TestGatewaysAreMadeOnceHoweverOftenTheServerIsKilled kills it at any moment of a
+// request, once for each gateway: then the command has its whole time to go on, however
+// slow the machine is.
 func TestGatewaysAreMadeOnceHoweverOftenTheServerIsKilled(t *testing.T) {
 	t.Parallel()
 	our := newOurClient(t)
 	cloud := product.NewCloud(t, inventory, product.CloudOptions{Servers: 1, Database: "sqlite:///" + filepath.Join(t.TempDir(), "l2gw.db")})
 	server := cloud.Servers[0]
 	server.Launch()
-	const gateways = 60
-	made := make(chan error, 1)
-	go func() {
-		defer close(made)
-		for i := range gateways {
-			for {
-				got := our.run("l2gw", order{
-					Args: []string{"create", fmt.Sprint("gw-", i), "--device", "name=ps1,interface_names=eth1"},
-					Env:  map[string]string{"OS_ENDPOINT": server.URL},
-				})
-				if got.Code == 0 {
-					break
-				}
-				// Nothing was sent yet.
-				if !strings.Contains(got.Stderr, "cannot be reached") || strings.Contains(got.Stderr, "not known") {
-					made <- fmt.Errorf("gateway %d: %+v", i, got)
-					return
-				}
-			}
+	var came time.Time
+	var undisturbed time.Duration
+	var back sync.WaitGroup
+	var armed atomic.Bool
+	d := newDoor(t, server.URL, func(done bool) bool {
+		switch {
+		case armed.CompareAndSwap(true, false):
+			back.Go(func() {
+				time.Sleep(rand.N(undisturbed)) // the moment
+				server.Kill()
+				server.Launch()
+			})
+		case undisturbed != 0:
+		case done:
+			undisturbed = time.Since(came)
+		default:
+			came = time.Now()
 		}
-	}()
-	for kills := 0; ; kills++ {
-		select {
-		case err := <-made:
-			if err != nil {
-				t.Fatal(err)
-			}
-			var held struct {
-				L2Gateways []struct{ Name string } `json:"l2_gateways"`
-			}
-			(&side{t: t, api: server.API}).get("/v2.0/l2-gateways", &held)
-			count := map[string]int{}
-			for _, g := range held.L2Gateways {
-				count[g.Name]++
-			}
-			if len(held.L2Gateways) != gateways || len(count) != gateways {
-				t.Errorf("after %d kills there are %v", kills, count)
-			}
-			if kills < 3 {
-				t.Errorf("killed %d times only", kills)
-			}
-			return
-		case <-time.After(rand.N(100 * time.Millisecond)): // the moment
-			server.Kill()
-			server.Launch()
+		return false
+	})
+	create := func(name string) {
+		t.Helper()
+		got := our.run("l2gw", order{
+			Args: []string{"create", name, "--device", "name=ps1,interface_names=eth1"},
+			Env:  map[string]string{"OS_ENDPOINT": "http://" + d.address},
+		})
+		back.Wait()
+		if got.Code != 0 {
+			t.Fatalf("%s: %+v", name, got)
 		}
+	}
+	create("undisturbed")
+	const gateways = 40
+	for i := range gateways {
+		armed.Store(true)
+		create(fmt.Sprint("gw-", i))
+	}
+	var held struct {
+		L2Gateways []struct{ Name string } `json:"l2_gateways"`
+	}
+	(&side{t: t, api: server.API}).get("/v2.0/l2-gateways", &held)
+	count := map[string]int{}
+	for _, g := range held.L2Gateways {
+		count[g.Name]++
+	}
+	if len(held.L2Gateways) != gateways+1 || len(count) != gateways+1 {
+		t.Errorf("after %d kills there are %v", gateways, count)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if again := len(d.keys) - gateways - 1; again == 0 {
+		t.Error("no kill disturbed a request")
+	} else {
+		t.Logf("%d requests came again; one takes %s", again, undisturbed)
 	}
 }
