@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // maxAnswer is the largest answer that is read, in bytes.
@@ -151,19 +153,34 @@ type (
 // call sends a request to the API and reads the answer into out (nil: there is none).
 // See [persistence] for when it is sent again.
 func (a *app) call(ctx context.Context, method, path string, in, out any) error {
+	if method == http.MethodGet {
+		return a.deliver(ctx, harmless, method, path, in, out)
+	}
+	return a.deliver(ctx, byKey, method, path, in, out)
+}
+
+// deliver is call for a request that may be sent again as twice says.
+func (a *app) deliver(ctx context.Context, twice repetition, method, path string, in, out any) error {
 	if err := a.enter(ctx); err != nil {
 		return err
 	}
-	key, err := a.key(ctx, method)
-	if err != nil {
-		return err
-	}
 	reads := method == http.MethodGet
+	key := ""
+	if !reads {
+		keyed, err := a.meet(ctx)
+		if err != nil {
+			return err
+		}
+		if keyed && twice == byKey {
+			key = uuid.NewString()
+		}
+	}
+	safe := twice == harmless || key != ""
 	for done := false; ; {
-		err = a.askAsUser(ctx, method, path, key, in, out)
+		err := a.askAsUser(ctx, method, path, key, in, out)
 		done = done || !reads && mayBeDone(err)
 		switch {
-		case a.again(ctx, err, reads || key != ""):
+		case a.again(ctx, err, safe):
 		case done && temporary(err), !reads && mayBeDone(err):
 			return unsure(err)
 		default:
@@ -186,7 +203,8 @@ func (a *app) askAsUser(ctx context.Context, method, path, key string, in, out a
 
 // ask sends a request to a URL, with an Idempotency-Key if key is one.
 func (a *app) ask(ctx context.Context, method, url, key string, in, out any) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %s", a.timeout))
+	command := ctx
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	var body io.Reader
 	if in != nil {
@@ -213,12 +231,12 @@ func (a *app) ask(ctx context.Context, method, url, key string, in, out any) err
 	}
 	answer, err := a.client.Do(r)
 	if err != nil {
-		return a.unreachable(ctx, err)
+		return a.unreachable(command, ctx, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
-		return a.unreachable(ctx, err)
+		return a.unreachable(command, ctx, err)
 	}
 	if answer.StatusCode >= 300 {
 		return readError(answer, data)
@@ -245,7 +263,9 @@ func (a *app) where() string {
 	return "the URL that is given"
 }
 
-func (a *app) unreachable(ctx context.Context, err error) error {
+// unreachable is the error of a request that got no answer, of the command whose
+// context is given first.
+func (a *app) unreachable(command, request context.Context, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the method and the URL again
 	}
@@ -253,8 +273,11 @@ func (a *app) unreachable(ctx context.Context, err error) error {
 	if !o.sent && a.isDefault {
 		o.cause = fmt.Errorf("%w; name another with --endpoint, or a cloud with --os-cloud", o.cause)
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		o.cause, o.lasting = cause, true // we waited long enough, or the user did
+	switch {
+	case command.Err() != nil:
+		o.cause, o.lasting = context.Cause(command), true // the user has waited long enough
+	case request.Err() != nil:
+		o.cause = fmt.Errorf("no answer within %s", a.timeout)
 	}
 	return o
 }

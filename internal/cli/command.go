@@ -44,16 +44,16 @@ database: all switches in it.`
 // deviceMode sets the mode of the databases of switches.
 func (a *app) deviceMode(use, mode string) *cobra.Command {
 	m := modes[mode]
-	return &cobra.Command{
+	return a.persistent(&cobra.Command{
 		Use: use, Short: m.short, Long: m.long + aboutDatabases, Args: names(1, -1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
+			body := map[string]any{"l2_gateway_device": map[string]any{"mode": mode}}
 			return a.each(c.Context(), args, m.done, func(ctx context.Context, device string) error {
-				_, err := send[switchState](ctx, a, http.MethodPut, devicePath(device), "l2_gateway_device", map[string]any{"mode": mode})
-				return err
+				return a.deliver(ctx, harmless, http.MethodPut, devicePath(device), body, nil)
 			})
 		},
-	}
+	})
 }
 
 func (a *app) deviceRelease(use string) *cobra.Command {
@@ -74,12 +74,13 @@ Held are removed.` + aboutDatabases,
 				body = map[string]any{"network_id": id}
 			}
 			return a.each(c.Context(), args, "released", func(ctx context.Context, device string) error {
-				return a.call(ctx, http.MethodPost, devicePath(device)+"/release", body, nil)
+				// A second one would let go of what came to be held after the first.
+				return a.deliver(ctx, harmful, http.MethodPost, devicePath(device)+"/release", body, nil)
 			})
 		},
 	}
 	c.Flags().StringVar(&networkText, "network", "", "only those of this network (name or ID)")
-	return c
+	return a.persistent(c)
 }
 
 // heldNetwork is the id of a network. One that the inventory does not have any
@@ -100,17 +101,17 @@ func (a *app) heldNetwork(ctx context.Context, text string) (string, error) {
 }
 
 func (a *app) deviceResync(use string) *cobra.Command {
-	return &cobra.Command{
+	return a.persistent(&cobra.Command{
 		Use: use, Short: "Look at the whole database of a switch now instead of at the next audit",
 		Long:              "Look at the whole database of a switch now instead of at the next audit, and mend what differs." + aboutDatabases,
 		Args:              names(1, 1),
 		ValidArgsFunction: a.complete(a.deviceNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.each(c.Context(), args, "looked at", func(ctx context.Context, device string) error {
-				return a.call(ctx, http.MethodPost, devicePath(device)+"/resync", nil, nil)
+				return a.deliver(ctx, harmless, http.MethodPost, devicePath(device)+"/resync", nil, nil)
 			})
 		},
-	}
+	})
 }
 
 func devicePath(device string) string { return "/l2-gateway-devices/" + url.PathEscape(device) }

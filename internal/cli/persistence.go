@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 )
 
@@ -22,13 +21,12 @@ const repeatExtension = "l2-gateway-idempotency-key"
 const idempotencyKey = "idempotency-key"
 
 // persistence is how a command goes on when the API goes away under it: the connection
-// breaks, nobody listens any more, or the answer is 502, 503 or 504. It ends when the
+// breaks, nobody listens any more, there is no answer in time, or it is 502, 503 or 504. It ends when the
 // API was away for limit in all. Until the API has answered once, nothing is sent
 // again: it is more likely that the command goes to the wrong place.
 //
-// What only reads is sent again, and so is what certainly did not arrive. What changes
-// something and may have been carried out is sent again only to a server that knows by
-// its key whether it was.
+// What certainly did not arrive is sent again, and what may have been carried out as far
+// as its [repetition] lets it.
 type persistence struct {
 	limit time.Duration // 0: the command gives up at once
 	heard bool          // the API has answered
@@ -45,8 +43,16 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// persistent lets a command that changes gateways or connections go on when the API
-// goes away.
+// repetition is what becomes of a request that is carried out twice.
+type repetition int
+
+const (
+	byKey    repetition = iota // nothing more, on a server that knows it by its key; else it is done twice
+	harmless                   // nothing more, on any server
+	harmful                    // it is done twice: it is for the user to know whether that is meant
+)
+
+// persistent lets a command that changes something go on when the API goes away.
 func (a *app) persistent(c *cobra.Command) *cobra.Command {
 	var limit time.Duration
 	spanVar(c.Flags(), &limit, "retry", 30*time.Second, 0, "how long to try again when the API goes away meanwhile; 0: not at all")
@@ -58,23 +64,22 @@ func (a *app) persistent(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// key makes up the key of a request, "" if it needs none or nobody would know it.
-func (a *app) key(ctx context.Context, method string) (string, error) {
-	if method == http.MethodGet || a.persistence.limit == 0 {
-		return "", nil
+// meet asks the API, before the first change that would be sent again, whether it knows
+// keys. What is sent after it goes to an API that has answered once.
+func (a *app) meet(ctx context.Context) (keyed bool, err error) {
+	p := &a.persistence
+	if p.limit == 0 {
+		return false, nil
 	}
-	if a.persistence.keyed == nil {
+	if p.keyed == nil {
 		err := a.call(ctx, http.MethodGet, "/extensions/"+repeatExtension, nil, nil)
 		if _, answered := errors.AsType[*apiError](err); err != nil && !answered {
-			return "", err
+			return false, err
 		}
 		known := err == nil
-		a.persistence.keyed = &known
+		p.keyed = &known
 	}
-	if !*a.persistence.keyed {
-		return "", nil
-	}
-	return uuid.NewString(), nil
+	return *p.keyed, nil
 }
 
 // again waits if it makes sense to send a request again that ended with err, and says

@@ -19,7 +19,7 @@ type weak struct {
 	*httptest.Server
 	mu     sync.Mutex
 	keyed  bool     // it knows keys
-	fails  []string // of the next requests that change something: break, STATUS or STATUS/SECONDS
+	fails  []string // of the next requests that change something: break, hang, STATUS or STATUS/SECONDS
 	reads  []string // of the next requests that read gateways
 	writes []string // the keys of requests that changed something
 }
@@ -72,8 +72,15 @@ func (api *weak) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(*fails) > 0 {
 		how := (*fails)[0]
 		*fails = (*fails)[1:]
-		if how == "break" {
+		switch how {
+		case "break":
 			panic(http.ErrAbortHandler)
+		case "hang":
+			api.mu.Unlock()
+			_, _ = io.Copy(io.Discard, r.Body) // net/http looks for the client's end after it only
+			<-r.Context().Done()
+			api.mu.Lock()
+			return
 		}
 		status, seconds, ok := strings.Cut(how, "/")
 		if ok {
@@ -94,12 +101,49 @@ func (api *weak) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		_, _ = io.WriteString(w, `{"l2_gateways": [{"id": "1"}], "l2_gateway_connections": [{"id": "2"}], "networks": [{"id": "3"}]}`)
+		_, _ = io.WriteString(w, `{"l2_gateways": [{"id": "1"}], "l2_gateway_connections": [{"id": "2"}], "networks": [{"id": "3"}], "l2_gateway_devices": []}`)
 	}
 }
 
 var changes = []string{
 	"create x --device name=ps1,interface_names=eth1", "update 1 --name y", "delete 1", "connection create 1 3", "connection delete 2",
+}
+
+// deviceChanges may be carried out twice without harm, and need no key.
+var deviceChanges = []string{"device pause ps1", "device observe ps1", "device resume ps1", "device resync ps1"}
+
+func TestACommandToASwitchWhoseAnswerIsLostIsSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, keyed := range []bool{true, false} {
+		for _, command := range deviceChanges {
+			api := newWeak(t, keyed)
+			api.fail("break", "503/0", "504")
+			code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, strings.Fields(command)...)
+			if keys := api.sent(); code != 0 || strings.Join(keys, "") != "" || len(keys) != 4 {
+				t.Errorf("%s: %d %q, requests with the keys %q", command, code, errs, keys)
+			}
+			api.fail("break")
+			code, _, errs = run(t, map[string]string{"OS_ENDPOINT": api.URL}, append(strings.Fields(command), "--retry", "0")...)
+			if len(api.sent()) != 1 || code != 1 || !strings.Contains(errs, "ps1: the API at "+api.URL+" cannot be reached: EOF; whether it did what it was told is not known\n") {
+				t.Errorf("%s --retry 0: %d %q", command, code, errs)
+			}
+		}
+	}
+}
+
+// What is held for a person to look at may have become more since the first attempt.
+func TestRemovalsAreNotLetGoTwice(t *testing.T) {
+	for how, says := range map[string]string{
+		"break": "EOF; whether it did what it was told is not known\n", "503/0": "ps1: not now\n",
+		"504": "not now\nWhether it did what it was told is not known.\n",
+	} {
+		api := newWeak(t, true)
+		api.fail(how)
+		code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "device", "release", "ps1")
+		if keys := api.sent(); code != 1 || len(keys) != 1 || keys[0] != "" || !strings.HasSuffix(errs, says) {
+			t.Errorf("%s: %d %q, requests with the keys %q", how, code, errs, keys)
+		}
+	}
 }
 
 func TestAChangeWhoseAnswerIsLostIsSentAgainWithItsKey(t *testing.T) {
@@ -181,6 +225,36 @@ func TestAChangeIsGivenUpInTime(t *testing.T) {
 		}
 	}
 	if code, _, errs := run(t, nil, "create", "x", "--retry", "-1s"); code != 2 || !strings.Contains(errs, "\nl2gw create: error: --retry \"-1s\": it must be at least 0s\n") {
+		t.Errorf("%d %q", code, errs)
+	}
+}
+
+// A server that takes a request and never answers may be one of several behind a load
+// balancer: the next attempt goes to another.
+func TestWhatGetsNoAnswerInTimeIsSentAgainIfThatIsSafe(t *testing.T) {
+	t.Parallel()
+	for _, command := range append(slices.Clone(changes), deviceChanges...) {
+		api := newWeak(t, true)
+		api.fail("hang")
+		code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, append(strings.Fields(command), "--timeout", "1s")...)
+		if keys := api.sent(); code != 0 || len(keys) != 2 || keys[0] != keys[1] {
+			t.Errorf("%s: %d %q, requests with the keys %q", command, code, errs, keys)
+		}
+	}
+	for _, c := range []struct {
+		command string
+		keyed   bool
+	}{{"create x --device name=ps1,interface_names=eth1", false}, {"device release ps1", true}, {"delete 1 --retry 0", true}} {
+		api := newWeak(t, c.keyed)
+		api.fail("hang")
+		code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, append(strings.Fields(c.command), "--timeout", "1s")...)
+		if keys := api.sent(); code != 1 || len(keys) != 1 || !strings.Contains(errs, "cannot be reached: no answer within 1s; whether it did what it was told is not known\n") {
+			t.Errorf("%s: %d %q, requests with the keys %q", c.command, code, errs, keys)
+		}
+	}
+	api := newWeak(t, false)
+	api.failReads("503/0", "hang") // the first answer shows that this is the API
+	if code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "delete", "1", "--timeout", "1s"); code != 0 || len(api.sent()) != 1 {
 		t.Errorf("%d %q", code, errs)
 	}
 }
