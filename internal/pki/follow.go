@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // Followed is what was made of files, and is made anew when they change. Any
@@ -12,50 +13,59 @@ type Followed[T any] struct {
 	paths []string
 	read  func() (T, error)
 	tell  func(error)
+	value atomic.Pointer[T]
 
-	mu     sync.Mutex
-	value  T
-	states []os.FileInfo // of the files, before they were read; nil: there was none
-	fault  string        // why the files cannot be used as they are; "": they can
+	looking sync.Mutex    // held while the files are looked at and read, which may take long
+	states  []os.FileInfo // of the files, before they were read; nil: there was none
+	fault   string        // why the files cannot be used as they are; "": they can
 }
 
 // Follow reads files. The first reading must succeed. Of each later one tell is
 // told: with nil if what it gave is in force, else with why what was read before
-// remains so, once for each fault. It must not wait, and not call Get.
+// remains so, once for each fault.
 func Follow[T any](files []File, read func() (T, error), tell func(error)) (*Followed[T], error) {
 	f := &Followed[T]{read: read, tell: tell}
 	for _, file := range files {
 		f.paths = append(f.paths, file.Path)
 	}
 	f.states = f.look()
-	var err error
-	if f.value, err = read(); err != nil {
+	value, err := read()
+	if err != nil {
 		return nil, err
 	}
+	f.value.Store(&value)
 	return f, nil
 }
 
 // Get returns what is in force. It looks at the files' states, and reads them if
-// they have changed. Until they do, it returns the same value.
+// they have changed. Until they do, it returns the same value. While somebody does so,
+// which takes as long as the disk does, all others are given what is in force so far.
 func (f *Followed[T]) Get() T {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	if f.looking.TryLock() {
+		defer f.looking.Unlock()
+		f.follow()
+	}
+	return *f.value.Load()
+}
+
+// follow brings the value up to date. The caller holds looking.
+func (f *Followed[T]) follow() {
 	states := f.look() // before they are read: what changes meanwhile is seen the next time
 	// What makes a faulty file good, such as a permission, need not be in its state.
 	if f.fault == "" && unchanged(f.states, states) {
-		return f.value
+		return
 	}
 	f.states = states
 	value, err := f.read()
 	switch {
 	case err == nil:
-		f.value, f.fault = value, ""
+		f.value.Store(&value)
+		f.fault = ""
 		f.tell(nil)
 	case err.Error() != f.fault:
 		f.fault = err.Error()
 		f.tell(err)
 	}
-	return f.value
 }
 
 func (f *Followed[T]) look() []os.FileInfo {

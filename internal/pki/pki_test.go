@@ -304,6 +304,68 @@ func TestAFaultThatIsNotInTheFilesIsOverWithoutTheirChange(t *testing.T) {
 	}
 }
 
+// A disk that hangs holds up the one who reads, and no other handshake and no other request.
+func TestWhileOneReadsTheOthersGoOnWithWhatThereWas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	put(t, path, []byte("a"))
+	reads, disk := make(chan struct{}, 9), make(chan struct{}, 9)
+	disk <- struct{}{} // the first reading
+	f, err := pki.Follow([]pki.File{{Option: "--x", Path: path}}, func() (*tls.Config, error) {
+		reads <- struct{}{}
+		<-disk
+		return &tls.Config{}, nil
+	}, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-reads
+	first := f.Get()
+	put(t, path, []byte("changed"))
+	got := make(chan *tls.Config)
+	go func() { got <- f.Get() }()
+	<-reads
+	for range 3 {
+		if f.Get() != first {
+			t.Error("it is in force before it is read")
+		}
+	}
+	disk <- struct{}{}
+	second := <-got
+	if second == first || f.Get() != second || len(reads) != 0 {
+		t.Errorf("what was read is not in force, or it was read %d times more", len(reads))
+	}
+
+	// A request that fails has the next one look; others do not wait for that.
+	answer := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer answer.Close()
+	transport := pki.NewTransport(&http.Transport{}, f)
+	c := &http.Client{Transport: transport}
+	defer transport.CloseIdleConnections()
+	if _, err := c.Get("http://127.0.0.1:1"); err == nil {
+		t.Fatal("there is a server on port 1")
+	}
+	put(t, path, []byte("changed again"))
+	slow := make(chan error)
+	ask := func() error {
+		a, err := c.Get(answer.URL)
+		if err == nil {
+			err = a.Body.Close()
+		}
+		return err
+	}
+	go func() { slow <- ask() }()
+	<-reads
+	for range 3 {
+		if err := ask(); err != nil {
+			t.Error(err)
+		}
+	}
+	disk <- struct{}{}
+	if err := <-slow; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatIsMissingAtFirstIsAnErrorWithTheOption(t *testing.T) {
 	nothing := pki.Files{CA: pki.File{Option: "--ca"}, Certificate: pki.File{Option: "--cert"}, Key: pki.File{Option: "--key"}}
 	if c, err := nothing.Client(); err != nil || c.RootCAs != nil || c.Certificates != nil || len(nothing.Given()) != 0 {

@@ -24,11 +24,12 @@ type Transport struct {
 	current *http.Transport
 	config  *tls.Config // of current
 	looked  time.Time
+	looking bool // a request looks now, without mu
 }
 
 // NewTransport returns one that is as template, which it takes over, but for TLS.
 func NewTransport(template *http.Transport, files *Followed[*tls.Config]) *Transport {
-	t := &Transport{template: template, tls: files}
+	t := &Transport{template: template, tls: files, looked: time.Now()}
 	t.use(files.Get())
 	return t
 }
@@ -37,7 +38,7 @@ func NewTransport(template *http.Transport, files *Followed[*tls.Config]) *Trans
 func (t *Transport) use(config *tls.Config) {
 	next := t.template.Clone()
 	next.TLSClientConfig = config.Clone()
-	t.current, t.config, t.looked = next, config, time.Now()
+	t.current, t.config = next, config
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -58,16 +59,35 @@ func (t *Transport) CloseIdleConnections() {
 	t.current.CloseIdleConnections()
 }
 
+// now is the transport of the files as they are. While one request looks at them,
+// which takes as long as the disk does, all others go by the one so far.
 func (t *Transport) now() *http.Transport {
+	if t.due() {
+		t.follow(t.tls.Get())
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.looked.IsZero() && time.Since(t.looked) < interval {
-		return t.current
+	return t.current
+}
+
+// due says whether the caller is to look at the files.
+func (t *Transport) due() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.looking || !t.looked.IsZero() && time.Since(t.looked) < interval {
+		return false
 	}
-	t.looked = time.Now()
-	if config := t.tls.Get(); config != t.config {
+	t.looking, t.looked = true, time.Now()
+	return true
+}
+
+// follow ends the look that has found config.
+func (t *Transport) follow(config *tls.Config) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.looking = false
+	if config != t.config {
 		t.current.CloseIdleConnections()
 		t.use(config)
 	}
-	return t.current
 }
