@@ -178,6 +178,11 @@ func dialRaw(t testing.TB, network, addr string) *rawClient {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newRawClient(t, c)
+}
+
+func newRawClient(t testing.TB, c net.Conn) *rawClient {
+	t.Helper()
 	d := json.NewDecoder(c)
 	d.UseNumber()
 	t.Cleanup(func() { c.Close() })

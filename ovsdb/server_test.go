@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"l2gw/test/ovsdbd"
@@ -172,21 +173,34 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 }
 
 func TestASilentClientIsProbedAndThenDropped(t *testing.T) {
-	s := typesServer(t, ServerOptions{InactivityProbe: 50 * time.Millisecond})
-	addr := listenOn(t, s, "ptcp:0:127.0.0.1")
-	alive, silent := dialRaw(t, "tcp", addr), dialRaw(t, "tcp", addr)
-	for range 5 {
-		if m := alive.receive(t); m["method"] != "echo" {
-			t.Fatalf("it was sent %v", m)
+	synctest.Test(t, func(t *testing.T) {
+		const probe = 5 * time.Second
+		s := typesServer(t, ServerOptions{InactivityProbe: probe})
+		dial := func() *rawClient {
+			ours, theirs := net.Pipe()
+			go func() { _ = s.ServeConn(t.Context(), theirs) }()
+			return newRawClient(t, ours)
 		}
-		alive.send(`{"id":"echo","result":[],"error":null}`)
-	}
-	if m := silent.receive(t); m["method"] != "echo" {
-		t.Errorf("it was sent %v", m)
-	}
-	if m := silent.receive(t); m != nil {
-		t.Errorf("it was sent %v", m)
-	}
+		alive, silent := dial(), dial()
+		began := time.Now()
+		for i := range 5 {
+			if m := alive.receive(t); m["method"] != "echo" {
+				t.Fatalf("it was sent %v", m)
+			}
+			if after := time.Since(began); after != time.Duration(i+1)*probe {
+				t.Errorf("probe %d after %v", i+1, after)
+			}
+			alive.send(`{"id":"echo","result":[],"error":null}`)
+			if i == 0 {
+				if m := silent.receive(t); m["method"] != "echo" {
+					t.Errorf("it was sent %v", m)
+				}
+			}
+		}
+		if m := silent.receive(t); m != nil {
+			t.Errorf("it was sent %v", m)
+		}
+	})
 }
 
 func TestClientsAreServedOverTLS(t *testing.T) {

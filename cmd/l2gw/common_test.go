@@ -33,7 +33,7 @@ func TestAServersLogGoesOnInANewFileAfterAHangup(t *testing.T) {
 	hold := make(chan os.Signal, 1) // the signal must not end the test before it is listened to
 	signal.Notify(hold, syscall.SIGHUP)
 	defer signal.Stop(hold)
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}

@@ -32,14 +32,20 @@ func TestALongQueryCostsNothingOfEachObject(t *testing.T) {
 		"fields":    {"fields=name", strings.Repeat("&fields=x&fields=name", 3500)},
 		"sort keys": {"sort_key=name&sort_dir=asc", strings.Repeat("&sort_key=name&sort_dir=asc", 2000)},
 	} {
-		want, short := list(query[0])
-		got, long := list(query[0] + query[1])
-		t.Logf("%s: %s, with thousands more: %s", what, short, long)
-		if got != want {
-			t.Errorf("%s: another answer", what)
-		}
-		if limit := 10*short + time.Second/2; long > limit {
-			t.Errorf("%s: one took %s, thousands %s", what, short, long)
+		for try := 1; ; try++ { // a busy machine is slow now and then
+			want, short := list(query[0])
+			got, long := list(query[0] + query[1])
+			t.Logf("%s: %s, with thousands more: %s", what, short, long)
+			if got != want {
+				t.Errorf("%s: another answer", what)
+			}
+			if long <= 10*short+time.Second/2 {
+				break
+			}
+			if try == 5 {
+				t.Errorf("%s: one took %s, thousands %s", what, short, long)
+				break
+			}
 		}
 	}
 }

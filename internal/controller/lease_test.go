@@ -42,9 +42,9 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// Two servers on one database. The first cannot renew its lease, and does not
-// know that the other has it: what it wants to write is refused, and so it
-// stands by. The other knows how everything stands, and goes on.
+// Two servers on one database. The first cannot renew its lease, which ends before
+// its time, and does not know that the other has it: what it wants to write is
+// refused, and so it stands by. The other knows how everything stands, and goes on.
 func TestAControllerWhoseLeaseMovedIsFencedAndTheOtherGoesOn(t *testing.T) {
 	url := "sqlite:///" + filepath.Join(t.TempDir(), "l2gw.db")
 	var servers []*server
@@ -62,7 +62,8 @@ func TestAControllerWhoseLeaseMovedIsFencedAndTheOtherGoesOn(t *testing.T) {
 		stores = append(stores, &leaseless{Store: st})
 		servers = append(servers, runServer(t, Options{
 			Store: stores[len(stores)-1], Inventory: stated{netA()}, Server: name, Poll: 20 * time.Millisecond,
-			Lease: LeaseOptions{Holder: name, Term: 2 * time.Second},
+			// Long enough that a busy machine renews in time.
+			Lease: LeaseOptions{Holder: name, Term: 9 * time.Second},
 		}))
 		eventually(t, "s1 leads", servers[0].leads)
 	}
@@ -94,7 +95,14 @@ func TestAControllerWhoseLeaseMovedIsFencedAndTheOtherGoesOn(t *testing.T) {
 	}
 
 	stores[0].cut.Store(true)
+	epoch, _, _ := s1.Leading()
+	if err := stores[0].ReleaseLease(t.Context(), store.ControllerLease, "s1", epoch); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "s2 leads", s2.leads)
+	if !s1.leads() {
+		t.Error("s1 knows of it already, so that this shows nothing")
+	}
 	if !active(s2, first)() {
 		t.Error("it does not know any more how the connection stands")
 	}

@@ -69,7 +69,7 @@ func raw(t *testing.T, server, request string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	io.WriteString(c, request)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -278,7 +278,7 @@ func TestBodiesStreamForLongerThanARequestMayTake(t *testing.T) {
 		io.WriteString(c, "5\r\nping\n\r\n")
 		select {
 		case <-heard:
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			close(say)
 			t.Fatal("a piece of the body is held back")
 		}
@@ -336,7 +336,7 @@ func TestLargeBodiesAreNotKeptInMemory(t *testing.T) {
 			t.Errorf("%d bytes arrived: %v", n, err)
 		}
 		_, _ = io.CopyN(w, zeros{}, size)
-	}), func(o *Options) { o.Patience = 10 * time.Second })
+	}), func(o *Options) { o.Patience = 30 * time.Second })
 	resp, err := http.Post(server+"/v2.0/networks", "application/octet-stream", io.LimitReader(zeros{}, size))
 	if err != nil {
 		t.Fatal(err)

@@ -276,7 +276,7 @@ func (f *followed) any() Update {
 	select {
 	case u := <-f.updates:
 		return u
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		f.t.Fatal("no update")
 		return Update{}
 	}

@@ -76,9 +76,15 @@ func TestASlowLinkTakesItsTime(t *testing.T) {
 		t.Errorf("200 kB at 100 kB/s took %v", d)
 	}
 	a.Uplink.Heal()
-	fast := took()
-	if fast > time.Second {
-		t.Errorf("200 kB over a healed link took %v", fast)
+	const patience = 30 * time.Second
+	for deadline := time.Now().Add(patience); ; { // a busy machine is slow now and then
+		fast := took()
+		if fast < time.Second {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("for %v each 200 kB over a healed link have taken a second or more, the last %v", patience, fast)
+		}
 	}
 }
 
