@@ -71,6 +71,12 @@ func OverQuota(resources ...string) *Error {
 	return &Error{Conflict, "OverQuota", fmt.Sprintf("Quota exceeded for resources: ['%s'].", strings.Join(resources, "', '")), nil}
 }
 
+// QuotaBelowUse says that a project has more already than a limit that it is to have
+// (neutron/extensions/quotasv2.py).
+func QuotaBelowUse(resource string, limit, used int) *Error {
+	return &Error{Invalid, "HTTPBadRequest", fmt.Sprintf("Quota limit %d for %s must be greater than or equal to already used %d", limit, resource, used), nil}
+}
+
 // QuotaNotFound says that a project has no limits of its own (neutron_lib's TenantQuotaNotFound).
 func QuotaNotFound(project string) *Error {
 	return &Error{NotFound, "TenantQuotaNotFound", "Quota for tenant " + project + " could not be found.", nil}

@@ -23,6 +23,9 @@ type Quotas interface {
 	QuotaDefaults() map[string]int
 	// SetQuota changes the limits that are named. Errors: Invalid.
 	SetQuota(ctx context.Context, project string, limits map[string]int) error
+	// SetSufficientQuota is SetQuota that fails as [l2gw.QuotaBelowUse] if the project
+	// has more than a limit.
+	SetSufficientQuota(ctx context.Context, project string, limits map[string]int) error
 	// DeleteQuota fails with NotFound if the project has no limits of its own.
 	DeleteQuota(ctx context.Context, project string) error
 }
@@ -202,23 +205,27 @@ func (s *server) updateQuota(w http.ResponseWriter, r *http.Request) (answer, er
 	if err := s.allow(r.Context(), "update_quota", ownedBy(project)); err != nil {
 		return answer{}, err
 	}
-	if check {
-		used, err := s.Store.Quota(r.Context(), project)
-		if err != nil {
-			return answer{}, err
-		}
-		for _, name := range quotaNames {
-			if limit, given := limits[name]; given && limit != l2gw.Unlimited && used[name].Used > limit {
-				return answer{}, badRequest("Quota limit %d for %s must be greater than or equal to already used %d", limit, name, used[name].Used)
-			}
-		}
-	}
-	if !isRehearsal(r.Context()) {
-		if err := s.Store.SetQuota(r.Context(), project, limits); err != nil {
-			return answer{}, err
-		}
+	if err := s.setQuota(r.Context(), project, limits, check); err != nil {
+		return answer{}, err
 	}
 	return s.quota(r.Context(), project)
+}
+
+func (s *server) setQuota(ctx context.Context, project string, limits map[string]int, check bool) error {
+	switch {
+	case isRehearsal(ctx) && check:
+		used, err := s.Store.Quota(ctx, project)
+		if err != nil {
+			return err
+		}
+		return l2gw.CheckUse(limits, used)
+	case isRehearsal(ctx):
+		return nil
+	case check:
+		return s.Store.SetSufficientQuota(ctx, project, limits)
+	default:
+		return s.Store.SetQuota(ctx, project, limits)
+	}
 }
 
 // decodeQuota reads the limits that a client gives, and whether they are to be

@@ -75,23 +75,29 @@ func override(limits map[string]int, r quotaRow) {
 // Quota returns what a project may have, and has, by resource. Any project is
 // right: one that was never heard of has the defaults and uses nothing.
 func (s *Store) Quota(ctx context.Context, project string) (map[string]l2gw.QuotaUsage, error) {
-	usage := make(map[string]l2gw.QuotaUsage, len(quotaTables))
-	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) error {
-		limits, err := s.limits(ctx, tx, project)
-		if err != nil {
-			return err
-		}
-		for resource, limit := range limits {
-			used, err := countOf(ctx, tx, resource, project)
-			if err != nil {
-				return err
-			}
-			usage[resource] = l2gw.QuotaUsage{Limit: limit, Used: used}
-		}
-		return nil
+	var usage map[string]l2gw.QuotaUsage
+	err := s.read(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		usage, err = s.usage(ctx, tx, project)
+		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	return usage, nil
+}
+
+func (s *Store) usage(ctx context.Context, tx bun.Tx, project string) (map[string]l2gw.QuotaUsage, error) {
+	limits, err := s.limits(ctx, tx, project)
+	if err != nil {
+		return nil, err
+	}
+	usage := make(map[string]l2gw.QuotaUsage, len(limits))
+	for resource, limit := range limits {
+		used, err := countOf(ctx, tx, resource, project)
+		if err != nil {
+			return nil, err
+		}
+		usage[resource] = l2gw.QuotaUsage{Limit: limit, Used: used}
 	}
 	return usage, nil
 }
@@ -162,6 +168,17 @@ func (s *Store) withinQuota(ctx context.Context, tx bun.Tx, resource string, pro
 // nothing away. Errors: Invalid for a resource that has no quota, and for a limit
 // that is not [l2gw.Unlimited] to 2147483647.
 func (s *Store) SetQuota(ctx context.Context, project string, limits map[string]int) error {
+	return s.setQuota(ctx, project, limits, false)
+}
+
+// SetSufficientQuota is [Store.SetQuota] for limits that must not be below what the
+// project has at that moment: then the error is [l2gw.QuotaBelowUse], and nothing is
+// changed.
+func (s *Store) SetSufficientQuota(ctx context.Context, project string, limits map[string]int) error {
+	return s.setQuota(ctx, project, limits, true)
+}
+
+func (s *Store) setQuota(ctx context.Context, project string, limits map[string]int, sufficient bool) error {
 	if err := checkLimits(limits); err != nil {
 		return err
 	}
@@ -180,6 +197,15 @@ func (s *Store) SetQuota(ctx context.Context, project string, limits map[string]
 		rows[i] = quotaRow{ProjectID: project, Resource: resource, Most: limits[resource]}
 	}
 	return s.write(ctx, func(ctx context.Context, tx bun.Tx, _ int64) error {
+		if sufficient {
+			used, err := s.usage(ctx, tx, project)
+			if err != nil {
+				return err
+			}
+			if err := l2gw.CheckUse(limits, used); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.NewDelete().Model((*quotaRow)(nil)).
 			Where("project_id = ? AND resource IN (?)", project, bun.List(resources)).Exec(ctx); err != nil {
 			return err

@@ -141,6 +141,46 @@ func lastPlace(t *testing.T, s *store.Store) {
 	}
 }
 
+// sufficientLimit: a limit that was checked against what the project has holds,
+// whoever creates meanwhile.
+func sufficientLimit(t *testing.T, s *store.Store) {
+	const limit = 5
+	for round := range 4 {
+		project := fmt.Sprint("sufficient", round)
+		var limited atomic.Bool
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				g := gw(fmt.Sprint("g", i), "ps1/eth1")
+				g.ProjectID = project
+				if _, err := s.CreateGateway(t.Context(), g); err != nil && err.Error() != l2gw.OverQuota(l2gw.QuotaGateways).Message {
+					t.Error(err)
+				}
+			})
+			if i == round+1 {
+				wg.Go(func() {
+					err := s.SetSufficientQuota(t.Context(), project, map[string]int{l2gw.QuotaGateways: limit})
+					if limited.Store(err == nil); err != nil && !strings.Contains(err.Error(), "must be greater than or equal to already used") {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		q, err := s.Quota(t.Context(), project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := q[l2gw.QuotaGateways]; limited.Load() && got != (l2gw.QuotaUsage{Limit: limit, Used: limit}) || !limited.Load() && got.Limit != l2gw.Unlimited {
+			t.Errorf("limited %v: %+v", limited.Load(), got)
+		}
+	}
+	err := s.SetSufficientQuota(t.Context(), "sufficient0", map[string]int{l2gw.QuotaGateways: 1, l2gw.QuotaConnections: 0})
+	if wantError(t, err, l2gw.Invalid, "HTTPBadRequest"); !strings.Contains(err.Error(), "Quota limit 1 for l2_gateway must be greater") {
+		t.Error(err)
+	}
+}
+
 func TestDefaultQuotasCountForProjectsWithoutTheirOwn(t *testing.T) {
 	s, err := store.Open(t.Context(), sqliteURL(t), store.WithQuotaDefaults(map[string]int{l2gw.QuotaGateways: 1}))
 	if err != nil {

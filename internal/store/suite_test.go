@@ -34,6 +34,7 @@ func testStore(t *testing.T, fresh func(testing.TB) *store.Store) {
 		{"of ten deletes one succeeds", tenDeletes},
 		{"a quota counts what a project has", quotas},
 		{"of twenty that want a quota's last place exactly one has it", lastPlace},
+		{"a limit that was found sufficient is so, whoever creates meanwhile", sufficientLimit},
 		{"a write is done once for a key", onceForAKey},
 		{"of twenty that send one key at once one makes the object", oneOfManyWithAKey},
 		{"every attribute filters any of its values", filters},
