@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"l2gw/test/product"
 )
 
 // long is a session in which our client is asked for all there is, as the real one
@@ -48,7 +50,7 @@ func long() []step {
 // a status stay as it is.
 func (s *side) settle() {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); strings.Contains(s.holds(), `"BUILD"`); {
+	for deadline := time.Now().Add(product.Patience); strings.Contains(s.holds(), `"BUILD"`); {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s: the controller does not see what it should: %s", s.name, s.holds())
 		}

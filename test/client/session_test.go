@@ -199,6 +199,8 @@ func compare(t *testing.T, theirs, ours *side, prefix []string, session []step) 
 			if !strings.Contains(named(st.args), "create") && !strings.Contains(named(st.args), "update") && !strings.Contains(named(st.args), "delete") {
 				return
 			}
+			theirs.settle()
+			ours.settle()
 			if a, b := theirs.holds(), ours.holds(); a != b {
 				t.Errorf("the servers hold\n%s\ntheirs: %+v\nours: %+v", cmp.Diff(strings.Split(a, "\n"), strings.Split(b, "\n")), got[0], got[1])
 			}
