@@ -26,9 +26,9 @@ import (
 
 const (
 	defaultChaosRounds = 30
-	// chaosLimit is how long a round may take to converge: what the slowest single
-	// thing takes (a redial, an inventory that comes to rest), times five.
-	chaosLimit = 15 * time.Second
+	// chaosLimit is how long a round may take to converge: ten times what the slowest
+	// single thing takes (a redial, an inventory that comes to rest).
+	chaosLimit = product.Patience
 )
 
 // chaos is a story of accidents. All that it does follows from the seed, as far as

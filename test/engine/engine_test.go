@@ -3,8 +3,10 @@ package engine
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -109,6 +111,34 @@ func waitFor(t testing.TB, s *ovsdbd.Server, want contents) {
 		}
 		return nil
 	})
+}
+
+// waitReason waits until the connection has the status for a reason that says all of this.
+func waitReason(t testing.TB, p *product.Product, connection, status string, says ...string) {
+	t.Helper()
+	product.Eventually(t, fmt.Sprintf("the connection is %s and tells of %q", status, says), func() error {
+		c := p.Connection(connection)
+		reason := fmt.Sprint(c["status_reason"])
+		if c["status"] != status || slices.ContainsFunc(says, func(s string) bool { return !strings.Contains(reason, s) }) {
+			return fmt.Errorf("it is %v: %s", c["status"], reason)
+		}
+		return nil
+	})
+}
+
+// atLength is product.Eventually for what takes seconds also where nothing else runs.
+func atLength(t testing.TB, what string, check func() error) {
+	t.Helper()
+	const patience = 5 * product.Patience
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v until %s: %v", patience, what, err)
+		}
+	}
 }
 
 // connectA binds net-a on ps1/eth1 VLAN 100 and waits until that is ACTIVE.

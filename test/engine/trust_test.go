@@ -52,9 +52,7 @@ func TestASwitchThatClaimsAComputeNodesTunnelIPIsRefused(t *testing.T) {
 	waitFlood(t, one, "10.77.0.11", "10.77.0.12") // neither where it was nor where it says that it is
 	waitDevice(t, p, "ps2", "ERROR", why)
 	waitDevice(t, p, "ps1", "ACTIVE", "")
-	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, why) || !strings.Contains(reason, "1 of 2") {
-		t.Errorf("the connection's reason is %q", reason)
-	}
+	waitReason(t, p, c, "DEGRADED", why, "1 of 2")
 	waitLog(t, p, "a tunnel IP is refused", "database=two", "tunnel_ip="+compute3)
 	// Its word on where hosts are is not taken either. A host of ps1 that is
 	// learned later shows that it was heard.
@@ -80,9 +78,7 @@ func TestASwitchThatClaimsAComputeNodesTunnelIPIsRefused(t *testing.T) {
 func TestASwitchWithOneGoodTunnelIPIsReachedThere(t *testing.T) {
 	one, two, p, c := twoDatabases(t)
 	setTunnelIPs(two, "10.77.0.2", "10.77.0.13")
-	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "10.77.0.13 of switch ps2 is refused") {
-		t.Errorf("the connection's reason is %q", reason)
-	}
+	waitReason(t, p, c, "DEGRADED", "10.77.0.13 of switch ps2 is refused")
 	waitFlood(t, one, "10.77.0.11", "10.77.0.12", "10.77.0.2")
 }
 
@@ -104,9 +100,7 @@ func TestASwitchThatClaimsAnothersTunnelIPDoesNotGetIt(t *testing.T) {
 	waitDevice(t, p, "ps1", "ACTIVE", "")
 	gw := p.CreateGateway("gw3", product.Device{Name: "ps3", Interfaces: []product.Interface{{Name: "eth1"}}})
 	c3 := p.Connect(gw, netA, "100")
-	if reason := p.WaitStatus(c3, "ERROR"); !strings.Contains(reason, "tunnel IP 10.77.0.1 of switch ps3 is refused: switch ps1 in database one has it") {
-		t.Errorf("the reason is %q", reason)
-	}
+	waitReason(t, p, c3, "ERROR", "tunnel IP 10.77.0.1 of switch ps3 is refused: switch ps1 in database one has it")
 	p.WaitStatus(c, "ACTIVE")
 	// Also while the first one is away, the address is its own.
 	one.Stop()
@@ -124,9 +118,7 @@ func TestAComputeNodeThatComesLaterTakesItsAddressFromASwitch(t *testing.T) {
 	_, two, p, c := twoDatabases(t)
 	waitFlood(t, two, "10.77.0.1", "10.77.0.11", "10.77.0.12")
 	p.WriteInventory(strings.Replace(inventoryFile, "10.77.0.13", "10.77.0.1", 1))
-	if reason := p.WaitStatus(c, "DEGRADED"); !strings.Contains(reason, "tunnel IP 10.77.0.1 of switch ps1 is refused") {
-		t.Errorf("the reason is %q", reason)
-	}
+	waitReason(t, p, c, "DEGRADED", "tunnel IP 10.77.0.1 of switch ps1 is refused")
 	waitFlood(t, two, "10.77.0.11", "10.77.0.12")
 	p.WriteInventory(inventoryFile)
 	p.WaitStatus(c, "ACTIVE")
