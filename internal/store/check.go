@@ -44,11 +44,11 @@ func Check(ctx context.Context, url string, options ...Option) (findings []Findi
 	s.tuning.mustExist, s.tuning.silence = true, upgradeSilence
 	err = s.attempts(ctx, func() (err error) {
 		if s.engine, err = open(ctx, url, s.tuning); err != nil {
-			return hinted(err)
+			return hinted(err, url)
 		}
-		c := checker{Store: s}
+		c := checker{Store: s, url: url}
 		if err = c.run(ctx); err != nil {
-			err = hinted(fmt.Errorf("check %s: %w", s.name, err))
+			err = hinted(fmt.Errorf("check %s: %w", s.name, err), url)
 		}
 		findings = c.findings
 		return errors.Join(err, s.engine.close())
@@ -58,6 +58,7 @@ func Check(ctx context.Context, url string, options ...Option) (findings []Findi
 
 type checker struct {
 	*Store
+	url      string
 	findings []Finding
 }
 
@@ -274,7 +275,7 @@ func (c *checker) writable(ctx context.Context) error {
 	if errors.Is(err, errUnchanged) {
 		c.add("writing", Fine, "allowed; isolation: %s", isolation)
 	} else {
-		c.add("writing", Wrong, "refused: %v; the user needs SELECT, INSERT, UPDATE and DELETE, on a server that is no standby", err)
+		c.add("writing", Wrong, "refused: %v", hinted(err, c.url))
 	}
 	return nil
 }

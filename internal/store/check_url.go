@@ -41,7 +41,7 @@ func (s *Store) checkURL(url string) error {
 		_, err = postgresConfig(&where.server, s.tuning)
 	}
 	if err != nil {
-		err = hinted(err)
+		err = hinted(err, url)
 	}
 	return err
 }

@@ -31,11 +31,11 @@ func SchemaOf(ctx context.Context, url string, options ...Option) (Schema, error
 func (s *Store) schemaOf(ctx context.Context, url string) (schema Schema, err error) {
 	err = s.attempts(ctx, func() (err error) {
 		if s.engine, err = open(ctx, url, s.tuning); err != nil {
-			return hinted(err)
+			return hinted(err, url)
 		}
 		schema, _, err = schemaOf(ctx, &s.engine, latest)
 		if err != nil {
-			err = hinted(fmt.Errorf("open %s: %w", s.name, err))
+			err = hinted(fmt.Errorf("open %s: %w", s.name, err), url)
 		}
 		return errors.Join(err, s.engine.close())
 	})

@@ -86,7 +86,7 @@ func (s *Store) attempts(ctx context.Context, open func() error) error {
 
 func (s *Store) open(ctx context.Context, url string) (err error) {
 	if s.engine, err = open(ctx, url, s.tuning); err != nil {
-		return hinted(err)
+		return hinted(err, url)
 	}
 	if err = upgrade(ctx, &s.engine, url, s.tuning); err != nil {
 		if s.dialect == goose.DialectSQLite3 {
@@ -94,7 +94,7 @@ func (s *Store) open(ctx context.Context, url string) (err error) {
 				return errors.Join(why, s.engine.close())
 			}
 		}
-		return errors.Join(hinted(fmt.Errorf("open %s: %w", s.name, err)), s.engine.close())
+		return errors.Join(hinted(fmt.Errorf("open %s: %w", s.name, err), url), s.engine.close())
 	}
 	return nil
 }
@@ -112,15 +112,6 @@ func upgrade(ctx context.Context, e *engine, url string, t tuning) error {
 		return err
 	}
 	return errors.Join(migrate(ctx, &patient, latest), patient.close())
-}
-
-// hinted adds what a person can do about it, if that is known.
-func hinted(err error) error {
-	err = inOneLine(err)
-	if hint := tlsHint(err); hint != "" {
-		return fmt.Errorf("%w (%s)", err, hint)
-	}
-	return err
 }
 
 // Close ends all connections. Later calls, and some of those under way, fail as Unavailable.
