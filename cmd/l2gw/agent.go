@@ -41,12 +41,13 @@ func newAgent(name string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
 			o, err := readAgentOptions(cmd.Flags())
+			if check && o != nil {
+				o.show(cmd.OutOrStdout())
+				o.warn(cmd.OutOrStdout())
+				return errors.Join(err, o.usable())
+			}
 			if err != nil {
 				return err
-			}
-			if check {
-				o.show(cmd.OutOrStdout())
-				return o.usable()
 			}
 			return runAgent(cmd.Context(), o, cmd.Flags())
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ type commonOptions struct {
 	debug                   bool
 	ignored                 []string // given, and of no use here
 	unknown                 []string // in sections that are ours, and known to nobody
+	settings                settings // what filled the others
 }
 
 // commonKeys are those of commonOptions that ini files have.
@@ -75,12 +77,37 @@ func (o *commonOptions) addFlags(f *pflag.FlagSet) {
 	}
 }
 
+// unread is why ini files could not be read.
+type unread struct{ error }
+
+func (e unread) Unwrap() error { return e.error }
+
+// iniFiles are files as a [configuration].
+type iniFiles struct{ *oslo.Config }
+
+func (c iniFiles) values(k key, several bool) ([]string, bool) {
+	before := len(separate(c.Err()))
+	var values []string
+	if several || !c.Has(k.section, k.name) {
+		values = c.Multi(k.section, k.name)
+	} else {
+		values = []string{c.String(k.section, k.name, "")}
+	}
+	return values, len(separate(c.Err())) == before
+}
+
+func (c iniFiles) place(k key) string {
+	at, _ := c.Where(k.section, k.name)
+	return at.String() + ": " + k.String()
+}
+
 // fill takes what was not given on the command line from the environment and
-// from the ini files. What is no option of the command line, sections read.
+// from the ini files. What is no option of the command line, sections read. The error
+// names all that is wrong. It is an [unread] one if not even the files could be read.
 func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key, sections ...section) error {
 	files, err := oslo.Load(o.configFiles, o.configDirs)
 	if err != nil {
-		return err
+		return unread{err}
 	}
 	files.Default("DEFAULT", "state_path", "/var/lib/neutron") // Neutron's own, which its files refer to without setting it
 	for _, name := range []string{"policy_file", "policy_dirs", "policy_default_rule"} {
@@ -89,21 +116,12 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key, sections
 	all := map[string]key{}
 	maps.Copy(all, commonKeys)
 	maps.Copy(all, keys)
-	values := func(section, name string, several bool) []string {
-		if several || !files.Has(section, name) {
-			return files.Multi(section, name)
-		}
-		return []string{files.String(section, name, "")}
-	}
-	if err := (settings{keys: all, getenv: os.Getenv, files: values}).apply(flags); err != nil {
-		return err
-	}
+	o.settings = settings{keys: all, getenv: os.Getenv, files: iniFiles{files}}
+	err = o.settings.apply(flags)
 	for _, s := range sections {
 		s.read(files)
 	}
-	if err := files.Err(); err != nil {
-		return err
-	}
+	err = errors.Join(o.settings.locate(err), files.Err())
 	o.unknown = nil
 	for _, u := range files.Unread() {
 		if is, hint := misspelt(key{u.Group, u.Name}, all, sections); is {
@@ -116,7 +134,7 @@ func (o *commonOptions) fill(flags *pflag.FlagSet, keys map[string]key, sections
 			o.ignored = append(o.ignored, "--"+name)
 		}
 	}
-	return nil
+	return err
 }
 
 // logger is the log that the options want, and how to close it.

@@ -50,29 +50,20 @@ func (c *connections) use(plan *switchPlan) ([]agent.DatabaseOptions, error) {
 	defer c.mu.Unlock()
 	made := map[string]connection{}
 	var all []agent.DatabaseOptions
-	var passive, plain []string
 	for _, h := range plan.hosts {
 		x := connection{host: h, ids: plan.ids[h.name]}
 		x.DatabaseOptions = agent.DatabaseOptions{Name: h.name, VTEP: plan.options, Audit: plan.audit, Pace: plan.pace}
-		switch {
-		case h.endpoint == "":
-			passive = append(passive, h.name)
-			if plan.manager && strings.HasPrefix(plan.listen, "pssl") {
-				conf, err := serverConfig(h.files)
-				if err != nil {
-					return nil, fmt.Errorf("[ovsdb] ovsdb_hosts: %s: %w", h.name, err)
-				}
-				x.server = conf
+		if h.endpoint == "" && plan.manager && strings.HasPrefix(plan.listen, "pssl") {
+			conf, err := serverConfig(h.files)
+			if err != nil {
+				return nil, fmt.Errorf("[ovsdb] ovsdb_hosts: %s: %w", h.name, err)
 			}
-		case exposed(h.endpoint):
-			plain = append(plain, h.name)
+			x.server = conf
 		}
 		made[h.name] = x
 	}
-	if len(plain) > 0 {
-		c.log.Warn("plain tcp: whoever is on the way to these switches can read and change all; use ssl", "databases", strings.Join(plain, ","))
-	}
-	if len(passive) > 0 {
+	plan.warn(c.log)
+	if passive := plan.passive(); len(passive) > 0 {
 		if err := c.startListening(plan, passive); err != nil {
 			return nil, err
 		}
@@ -159,7 +150,6 @@ func (c *connections) startListening(plan *switchPlan, databases []string) error
 	}
 	switch {
 	case !strings.HasPrefix(plan.listen, "pssl"):
-		c.log.Warn("plain tcp: switches that dial in are known by their addresses only, and whoever is on the way can read and change all; use pssl", "listen", plan.listen)
 	case plan.manager: // each has files of its own
 		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: c.configFor}
 	default:

@@ -33,42 +33,50 @@ func (i identity) String() string { return i.kind + ":" + i.value }
 // one of a database's is enough.
 type identities map[string][]identity
 
-// parseIdentities reads NAME=KIND:VALUE. An identity belongs to one database.
+// parseIdentities reads NAME=KIND:VALUE. An identity belongs to one database. The
+// error names each that is wrong; the others are returned with it.
 func parseIdentities(options []string) (identities, error) {
 	ids, owner := identities{}, map[identity]string{}
+	var errs []error
 	for _, text := range options {
-		fault := func(what string) error {
-			return fmt.Errorf("--ovsdb-identity %q: %s: it must look like tor3=sha256:FINGERPRINT, tor3=cn:NAME, tor3=san:NAME or tor3=addr:192.0.2.13", text, what)
+		name, id, fault := parseIdentity(text)
+		if other, taken := owner[id]; fault == "" && taken {
+			fault = "database " + other + " is known by it already"
 		}
-		name, rest, _ := strings.Cut(text, "=")
-		kind, value, _ := strings.Cut(rest, ":")
-		if name == "" || value == "" {
-			return nil, fault("the database or the value is missing")
-		}
-		switch kind {
-		case bySHA256:
-			value = strings.ToLower(strings.ReplaceAll(value, ":", ""))
-			if b, err := hex.DecodeString(value); err != nil || len(b) != sha256.Size {
-				return nil, fault("a SHA-256 fingerprint has 64 hexadecimal digits")
-			}
-		case byAddress:
-			a, err := netip.ParseAddr(value)
-			if err != nil {
-				return nil, fault("that is no IP address")
-			}
-			value = a.Unmap().String()
-		case byCN, bySAN:
-		default:
-			return nil, fault("the kind is none of sha256, cn, san, addr")
-		}
-		id := identity{kind, value}
-		if other, taken := owner[id]; taken {
-			return nil, fault("database " + other + " is known by it already")
+		if fault != "" {
+			errs = append(errs, fmt.Errorf("--ovsdb-identity %q: %s: it must look like tor3=sha256:FINGERPRINT, tor3=cn:NAME, tor3=san:NAME or tor3=addr:192.0.2.13", text, fault))
+			continue
 		}
 		owner[id] = name
 		ids[name] = append(ids[name], id)
 	}
-	return ids, nil
+	return ids, errors.Join(errs...)
+}
+
+// parseIdentity reads one of them, or says what is wrong with it.
+func parseIdentity(text string) (database string, id identity, fault string) {
+	database, rest, _ := strings.Cut(text, "=")
+	kind, value, _ := strings.Cut(rest, ":")
+	if database == "" || value == "" {
+		return "", id, "the database or the value is missing"
+	}
+	switch kind {
+	case bySHA256:
+		value = strings.ToLower(strings.ReplaceAll(value, ":", ""))
+		if b, err := hex.DecodeString(value); err != nil || len(b) != sha256.Size {
+			return "", id, "a SHA-256 fingerprint has 64 hexadecimal digits"
+		}
+	case byAddress:
+		a, err := netip.ParseAddr(value)
+		if err != nil {
+			return "", id, "that is no IP address"
+		}
+		value = a.Unmap().String()
+	case byCN, bySAN:
+	default:
+		return "", id, "the kind is none of sha256, cn, san, addr"
+	}
+	return database, identity{kind, value}, ""
 }
 
 // check finds what cannot be meant: hosts are the databases, listen is the

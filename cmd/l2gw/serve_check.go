@@ -93,14 +93,18 @@ func (o *commonOptions) checkLog() error {
 	if _, err := newLogger(o.logLevel, io.Discard); err != nil {
 		return err
 	}
-	path := o.logPath()
+	return writableFile("--log-file", o.logPath())
+}
+
+// writableFile says why the file of an option could not be written or made; "" is none.
+func writableFile(option, path string) error {
 	if path == "" {
 		return nil
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		return fmt.Errorf("--log-file: %s is a folder", path)
+		return fmt.Errorf("%s: %s is a folder", option, path)
 	case err == nil:
 		err = unix.Access(path, unix.W_OK)
 	default:
@@ -108,7 +112,7 @@ func (o *commonOptions) checkLog() error {
 		err = unix.Access(path, unix.W_OK|unix.X_OK)
 	}
 	if err != nil {
-		return fmt.Errorf("--log-file: %s cannot be written: %w", path, err)
+		return fmt.Errorf("%s: %s cannot be written: %w", option, path, err)
 	}
 	return nil
 }

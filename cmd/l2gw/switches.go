@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -56,53 +57,84 @@ type switchPlan struct {
 	dial    time.Duration // how long a switch may take to answer; 0: as ovsdb does
 }
 
-// plan reads the options.
+// plan reads the options. The error names all that is wrong with them; what can be made
+// out is returned with it.
 func (s *switches) plan() (*switchPlan, error) {
 	p := &switchPlan{listen: s.listen, tls: s.tls, pace: s.pace}
 	usual := "tcp"
 	if s.legacy.ssl() {
 		usual = "ssl"
 	}
-	var err error
-	if p.hosts, err = parseOVSDBHosts(s.hosts, usual); err != nil {
-		return nil, err
-	}
+	var hostsErr, idsErr, optionsErr error
+	p.hosts, hostsErr = parseOVSDBHosts(s.hosts, usual)
 	for i := range p.hosts {
 		p.hosts[i].files = s.tls
 	}
-	if p.ids, err = parseIdentities(s.identities); err != nil {
-		return nil, err
-	}
-	if p.options, err = s.vtepOptions(); err != nil {
-		return nil, err
-	}
-	if err := s.legacy.change(p); err != nil || p.manager {
+	p.ids, idsErr = parseIdentities(s.identities)
+	p.options, optionsErr = s.vtepOptions()
+	err := errors.Join(about(hostsErr, "ovsdb-hosts"), about(idsErr, "ovsdb-identity"), optionsErr, s.legacy.change(p))
+	if p.manager {
 		return p, err
 	}
 	var listen *ovsdb.Endpoint
 	if s.listen != "" {
-		e, err := ovsdb.ParseEndpoint(s.listen)
-		if err != nil || !e.Passive || e.Network != "tcp" {
-			return nil, fmt.Errorf("--ovsdb-listen %q: it must look like pssl:6640, pssl:6640:192.0.2.1 or ptcp:6640:192.0.2.1", s.listen)
+		e, parseErr := ovsdb.ParseEndpoint(s.listen)
+		if parseErr != nil || !e.Passive || e.Network != "tcp" {
+			return p, errors.Join(err, about(fmt.Errorf("--ovsdb-listen %q: it must look like pssl:6640, pssl:6640:192.0.2.1 or ptcp:6640:192.0.2.1", s.listen), "ovsdb-listen"))
 		}
 		listen = &e
 	}
-	return p, p.ids.check(p.hosts, listen)
+	if hostsErr == nil && idsErr == nil { // else they may not be what does not fit together
+		err = errors.Join(err, about(p.ids.check(p.hosts, listen), "ovsdb-hosts", "ovsdb-listen", "ovsdb-identity"))
+	}
+	return p, err
 }
 
 func (s *switches) vtepOptions() (vtep.Options, error) {
 	o := vtep.Options{MaxMACs: s.maxMACs}
+	var errs []error
 	for _, text := range s.service {
 		ip, err := parseIPv4(text)
 		if err != nil {
-			return o, fmt.Errorf("--service-node %q: %w", text, err)
+			errs = append(errs, about(fmt.Errorf("--service-node %q: %w", text, err), "service-node"))
+			continue
 		}
 		o.ServiceNodes = append(o.ServiceNodes, ip)
 	}
 	if s.maxMACs < 0 {
-		return o, fmt.Errorf("--max-macs %d: it must be 0 (no limit) or more", s.maxMACs)
+		errs = append(errs, about(fmt.Errorf("--max-macs %d: it must be 0 (no limit) or more", s.maxMACs), "max-macs"))
 	}
-	return o, nil
+	return o, errors.Join(errs...)
+}
+
+// plain are the databases that are spoken to over plain tcp beyond this host.
+func (p *switchPlan) plain() (names []string) {
+	for _, h := range p.hosts {
+		if exposed(h.endpoint) {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+// passive are the databases whose switches dial in.
+func (p *switchPlan) passive() (names []string) {
+	for _, h := range p.hosts {
+		if h.endpoint == "" {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+// warn tells of what on the way to switches anybody can read and change.
+func (p *switchPlan) warn(log *slog.Logger) {
+	if plain := p.plain(); len(plain) > 0 {
+		log.Warn("plain tcp: whoever is on the way to these switches can read and change all; use ssl", "databases", strings.Join(plain, ","))
+	}
+	if len(p.passive()) > 0 && !strings.HasPrefix(p.listen, "pssl") {
+		log.Warn("plain tcp: switches that dial in are known by their addresses only, and whoever is on the way can read and change all; use pssl", "listen", p.listen)
+	}
 }
 
 // exposed says whether an endpoint is plain tcp that leaves this host.

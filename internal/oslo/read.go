@@ -16,6 +16,12 @@ func (c *Config) Has(group, name string) bool {
 	return ok
 }
 
+// Where tells where the value of an option was found; false if it is not set.
+func (c *Config) Where(group, name string) (Origin, bool) {
+	v, ok := c.value(key(group, name))
+	return v.from, ok
+}
+
 // String reads a text (StrOpt). The default may refer to other options as well.
 func (c *Config) String(group, name, otherwise string) string {
 	o := key(group, name)
