@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -13,39 +10,19 @@ import (
 	"testing"
 	"unicode"
 
+	"l2gw/test/process"
+
 	"pgregory.net/rapid"
 )
 
 // cliff is the library that writes the openstack client's formats, in a process of its own.
-type cliff struct {
-	in   io.WriteCloser
-	out  *bufio.Reader
-	errs bytes.Buffer
-}
+type cliff struct{ *process.Conversation }
 
 func startCliff(t *testing.T) *cliff {
 	t.Helper()
-	c := &cliff{}
 	cmd := exec.Command("/usr/bin/python3", "testdata/write_with_cliff.py")
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
-	cmd.Stderr = &c.errs
-	var err error
-	if c.in, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: run `make deps`", err)
-	}
-	c.out = bufio.NewReader(out)
-	t.Cleanup(func() {
-		_ = c.in.Close()
-		_ = cmd.Wait()
-	})
-	return c
+	return &cliff{process.Converse(t, cmd)}
 }
 
 // write is what cliff writes for rows, or why it does not.
@@ -68,17 +45,9 @@ func (c *cliff) write(t *rapid.T, f form, names []string, rows [][]any) (text, f
 	line := appendJSON(nil, dict{
 		{"list", f.many}, {"format", f.format}, {"names", texts(names)}, {"rows", all}, {"options", texts(options)},
 	}, -1)
-	_, err := c.in.Write(append(line, '\n'))
-	var answer []byte
-	if err == nil {
-		answer, err = c.out.ReadBytes('\n')
-	}
 	var body struct{ Text, Error string }
-	if err == nil {
-		err = json.Unmarshal(answer, &body)
-	}
-	if err != nil {
-		t.Fatalf("cliff: %v: run `make deps`\n%s", err, &c.errs)
+	if err := c.Ask(json.RawMessage(line), &body); err != nil {
+		t.Fatalf("cliff: %v", err)
 	}
 	return body.Text, body.Error
 }

@@ -1,20 +1,19 @@
 package python_test
 
 import (
-	"bufio"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os/exec"
 	"strings"
 	"testing"
 	"unicode"
 
-	"pgregory.net/rapid"
-
 	"l2gw/internal/python"
+	"l2gw/test/process"
+
+	"pgregory.net/rapid"
 )
 
 // program says which characters Python does not know, as pairs of the first and the
@@ -45,39 +44,14 @@ for line in sys.stdin:
 
 // interpreter is a real Python.
 type interpreter struct {
-	in      io.WriteCloser
-	out     *bufio.Reader
+	*process.Conversation
 	unknown [][2]rune
 }
 
 func startPython(t *testing.T) *interpreter {
 	t.Helper()
-	cmd := exec.Command("/usr/bin/python3", "-c", program)
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: run `make deps`", err)
-	}
-	p := &interpreter{in: in, out: bufio.NewReader(out)}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v: %s", err, &complaints)
-		}
-	})
-	line, err := p.out.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &p.unknown)
-	}
-	if err != nil {
+	p := &interpreter{Conversation: process.Converse(t, exec.Command("/usr/bin/python3", "-c", program))}
+	if err := p.Hear(&p.unknown); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -101,20 +75,9 @@ type fataler interface {
 // compare writes the same value with both.
 func (p *interpreter) compare(t fataler, v both) {
 	t.Helper()
-	data, err := json.Marshal(v.theirs)
-	if err == nil {
-		_, err = p.in.Write(append(data, '\n'))
-	}
-	var answer []byte
-	if err == nil {
-		answer, err = p.out.ReadBytes('\n')
-	}
 	var written [2]string
-	if err == nil {
-		err = json.Unmarshal(answer, &written)
-	}
-	if err != nil {
-		t.Fatalf("Python says nothing of %s: %v", data, err)
+	if err := p.Ask(v.theirs, &written); err != nil {
+		t.Fatalf("Python says nothing of %#v: %v", v.theirs, err)
 	}
 	for i, got := range []string{python.Repr(v.ours), python.Str(v.ours)} {
 		want, err := hex.DecodeString(written[i])

@@ -1,17 +1,14 @@
 package client
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
+	"l2gw/test/process"
 	"l2gw/test/product"
 )
 
@@ -33,10 +30,8 @@ type order struct {
 
 // realClient is Debian's client, loaded once.
 type realClient struct {
-	t       testing.TB
-	in      io.WriteCloser
-	answers *bufio.Reader
-	errs    bytes.Buffer
+	t testing.TB
+	*process.Conversation
 }
 
 // newRealClient starts the process in which all commands of the real client run.
@@ -45,45 +40,15 @@ func newRealClient(t testing.TB) *realClient {
 	if _, err := os.Stat("/usr/lib/python3/dist-packages/networking_l2gw/l2gatewayclient/osc/l2gw.py"); err != nil {
 		t.Fatalf("Debian's python3-networking-l2gw is not there (%v): run `make deps`", err)
 	}
-	c := &realClient{t: t}
 	cmd := exec.Command("/usr/bin/python3", "testdata/real_client.py")
 	cmd.Env = append(cleanEnv(), "LC_ALL=C.UTF-8", "HOME="+t.TempDir())
-	cmd.Stderr = &c.errs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var err error
-	if c.in, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.answers = bufio.NewReader(out)
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: run `make deps`", err)
-	}
-	t.Cleanup(func() {
-		_ = c.in.Close()
-		_ = cmd.Wait()
-	})
-	return c
+	return &realClient{t, process.Converse(t, cmd)}
 }
 
 func (c *realClient) run(o order) (result outcome) {
 	c.t.Helper()
-	line, err := json.Marshal(o)
-	if err != nil {
+	if err := c.Ask(o, &result); err != nil {
 		c.t.Fatal(err)
-	}
-	if _, err := c.in.Write(append(line, '\n')); err != nil {
-		c.t.Fatalf("the real client's process is gone: %v\n%s", err, &c.errs)
-	}
-	answer, err := c.answers.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(answer, &result)
-	}
-	if err != nil {
-		c.t.Fatalf("the real client's process: %v\n%s", err, &c.errs)
 	}
 	return result
 }

@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
+	"l2gw/test/process"
 	"l2gw/test/product"
 )
 
@@ -118,24 +117,12 @@ func (b beside) run(t testing.TB) *haproxy {
 	product.WriteFile(t, file, b.configuration(t, h.addr, h.control))
 	cmd := exec.Command(program, "-db", "-f", file)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ended := make(chan error), make(chan struct{})
-	go func() { // from a thread that lives as long as it (see Pdeathsig)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(ended)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	running, err := process.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
+		running.Kill()
 		if t.Failed() {
 			out := h.log.String()
 			t.Logf("log of haproxy (its end):\n%s", out[max(0, len(out)-6000):])

@@ -7,14 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"text/template"
 	"time"
 
 	"l2gw/test/keystone"
+	"l2gw/test/process"
 	"l2gw/test/product"
 )
 
@@ -56,39 +55,20 @@ func startHeat(t testing.TB, ks *keystone.Server) string {
 		"--config-file", filepath.Join(dir, "heat.conf"), "--config-file", more)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, dir
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=" + dir, "PYTHONWARNINGS=ignore"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started, done := make(chan error), make(chan struct{})
-	go func() {
-		// The kernel's signal at the parent's death is about the parent's thread.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	heat, err := process.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		select {
-		case <-done: // its number may be another's by now
-		default:
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-done
-		}
+		heat.Kill()
 		if t.Failed() {
 			b, _ := os.ReadFile(log)
 			t.Logf("log of Heat (its end):\n%s", b[max(0, len(b)-16_000):])
 		}
 	})
 	eventually(t, "Heat answers", func() error {
-		select {
-		case <-done:
+		if !heat.Running() {
 			t.Fatal("Heat ended")
-		default:
 		}
 		// What the API asks the engine waits until that is up as well.
 		resp, err := http.Get(at + "/v1")

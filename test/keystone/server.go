@@ -12,11 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"l2gw/test/process"
 )
 
 //go:embed run.py
@@ -34,8 +34,7 @@ type Server struct {
 	client    *http.Client
 
 	mu       sync.Mutex
-	process  *os.Process // nil: it does not run
-	exited   chan struct{}
+	process  *process.Process
 	token    string // the administrator's
 	projects map[string]string
 	roles    map[string]string
@@ -166,26 +165,11 @@ func (s *Server) run(listener net.Listener) error {
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + s.dir, "LANG=C.UTF-8", "PYTHONWARNINGS=ignore", "OS_BOOTSTRAP_PASSWORD=" + s.admin.Password}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, output, output
 	cmd.ExtraFiles = []*os.File{socket, tell}
-	// A group of its own, so that all of it can be killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started, exited := make(chan error), make(chan struct{})
-	go func() {
-		// The kernel's signal is about the thread that started it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-			close(exited)
-		}
-	}()
-	err = <-started
+	s.process, err = process.Start(cmd)
 	tell.Close()
 	if err != nil {
 		return err
 	}
-	s.process, s.exited = cmd.Process, exited
 	if err := told.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -210,16 +194,7 @@ func (s *Server) Stop() {
 }
 
 func (s *Server) stop() {
-	if s.process == nil {
-		return
-	}
-	select {
-	case <-s.exited: // its number may be another's by now
-	default:
-		_ = syscall.Kill(-s.process.Pid, syscall.SIGKILL)
-		<-s.exited
-	}
-	s.process = nil
+	s.process.Kill()
 	s.client.CloseIdleConnections()
 }
 
@@ -229,7 +204,7 @@ func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.process != nil {
+	if s.process.Running() {
 		return
 	}
 	listener, err := net.Listen("tcp", s.addr)

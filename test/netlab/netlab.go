@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"l2gw/test/process"
 )
 
 const prefix = "l2gwlab-"
@@ -54,11 +56,13 @@ func Enter(t *testing.T) bool {
 	cmd := exec.Command("ip", args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), inside+"="+hub)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
-	out.flush()
+	in, err := process.Start(cmd)
 	if err != nil {
-		t.Fatalf("in a hub: %v", err)
+		t.Fatal(err)
+	}
+	<-in.Exited()
+	if out.flush(); !in.Success() {
+		t.Fatal("in a hub it failed")
 	}
 	return false
 }

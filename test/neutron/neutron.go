@@ -8,15 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"text/template"
 	"time"
 
 	"l2gw/test/ports"
+	"l2gw/test/process"
 )
 
 //go:embed server.py
@@ -27,7 +26,7 @@ var config string
 
 // patience is how long a server may take until it answers: five seconds on a
 // quiet machine.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // Server is a running neutron-server. Its methods may be called from one
 // goroutine at a time.
@@ -38,8 +37,7 @@ type Server struct {
 	Dir  string // its folder: configuration, database, log
 
 	args    []string
-	process *os.Process
-	done    chan struct{} // closed when the process is gone
+	process *process.Process
 }
 
 // Options are what a server can have of its own.
@@ -148,8 +146,7 @@ func (s *Server) Run(t testing.TB) {
 	}
 }
 
-// run starts the process from a thread that lives as long as it, because the
-// kernel's signal at the parent's death is about the parent's thread.
+// run starts the process and waits until it answers.
 func (s *Server) run() error {
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -159,23 +156,9 @@ func (s *Server) run() error {
 	cmd := exec.Command(s.args[0], s.args[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, s.Dir
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=" + s.Dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started := make(chan error)
-	s.done = make(chan struct{})
-	go func(done chan struct{}) {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}(s.done)
-	if err := <-started; err != nil {
+	if s.process, err = process.Start(cmd); err != nil {
 		return err
 	}
-	s.process = cmd.Process
 	if err := s.ready(); err != nil {
 		s.Kill()
 		return fmt.Errorf("neutron-server does not answer: %w\n%s", err, s.logEnd())
@@ -185,7 +168,7 @@ func (s *Server) run() error {
 
 // ready waits for an answer, whatever it is: with Keystone it is 401.
 func (s *Server) ready() error {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	for deadline := time.Now().Add(patience); ; {
 		resp, err := client.Get(s.URL + "/v2.0/extensions")
 		if err == nil {
@@ -199,7 +182,7 @@ func (s *Server) ready() error {
 			return err
 		}
 		select {
-		case <-s.done:
+		case <-s.process.Exited():
 			return fmt.Errorf("it ended: %w", err)
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -208,21 +191,7 @@ func (s *Server) ready() error {
 
 // Kill ends the server and its workers with SIGKILL, and waits until they are
 // gone. What was written stays.
-func (s *Server) Kill() {
-	select {
-	case <-s.done:
-		return // its number may be another's by now
-	default:
-	}
-	group := -s.process.Pid
-	_ = syscall.Kill(group, syscall.SIGKILL)
-	<-s.done
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if err := syscall.Kill(group, 0); errors.Is(err, syscall.ESRCH) {
-			return
-		}
-	}
-}
+func (s *Server) Kill() { s.process.Kill() }
 
 func (s *Server) logFile() string { return filepath.Join(s.Dir, "log") }
 

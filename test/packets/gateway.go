@@ -9,10 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"l2gw/test/ports"
+	"l2gw/test/process"
 )
 
 const (
@@ -177,40 +177,18 @@ func (l *Lab) Describe() string {
 	return b.String()
 }
 
-// daemon is a process that lives until the laboratory ends, or until this
-// process does, however it ends.
-type daemon struct {
-	cmd    *exec.Cmd
-	exited chan struct{}
-}
-
+// daemon starts a program that runs until the laboratory ends.
 func (l *Lab) daemon(g *Gateway, cmd *exec.Cmd) error {
 	cmd.Env = g.env()
 	cmd.Dir = g.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	d, err := process.Start(cmd)
+	if err != nil {
 		return err
 	}
-	d := &daemon{cmd, make(chan struct{})}
-	go func() {
-		_ = cmd.Wait()
-		close(d.exited)
-	}()
 	l.mu.Lock()
 	l.daemons = append(l.daemons, d)
 	l.mu.Unlock()
 	return nil
-}
-
-// stop asks the daemon to end, and ends it and what it started if it does not.
-func (d *daemon) stop() {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.exited:
-	case <-time.After(patience):
-	}
-	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
-	<-d.exited
 }
 
 // listens waits until somebody listens.

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"l2gw/test/process"
 )
 
 // The networks that the compute nodes carry.
@@ -77,7 +79,7 @@ type Lab struct {
 
 	mu         sync.Mutex
 	namespaces []string
-	daemons    []*daemon
+	daemons    []*process.Process
 }
 
 // Start builds a laboratory for a test and removes it at the test's end. When
@@ -143,7 +145,7 @@ func (l *Lab) Down() error {
 	l.daemons, l.namespaces = nil, nil
 	l.mu.Unlock()
 	for _, d := range slices.Backward(daemons) {
-		d.stop()
+		d.StopWithin(patience)
 	}
 	var errs []error
 	for _, ns := range namespaces {

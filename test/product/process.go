@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,11 +17,12 @@ import (
 
 	"l2gw/test/netlab"
 	"l2gw/test/ports"
+	"l2gw/test/process"
 )
 
 // Patience is how long a test waits for something that should take no time: a
 // generous bound, so that a busy machine fails no test.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 var build struct {
 	once sync.Once
@@ -97,13 +97,12 @@ type Process struct {
 	// Program is the binary; Binary's if "". It counts at the next start.
 	Program string
 
-	t      testing.TB
-	host   *netlab.Host // nil: this one
-	args   []string
-	ready  string // URL that answers 200 once it is up
-	cmd    *exec.Cmd
-	exited chan struct{}
-	log    string
+	t     testing.TB
+	host  *netlab.Host // nil: this one
+	args  []string
+	ready string // URL that answers 200 once it is up
+	run   *process.Process
+	log   string
 }
 
 // newProcess describes a process, which is killed at the end of the test.
@@ -139,20 +138,8 @@ func (p *Process) Spawn() {
 }
 
 // Running reports whether the process was started and has not ended.
-func (p *Process) Running() bool {
-	if p.cmd == nil {
-		return false
-	}
-	select {
-	case <-p.exited:
-		return false
-	default:
-		return true
-	}
-}
+func (p *Process) Running() bool { return p.run.Running() }
 
-// start starts the process, from a thread that lives as long as it: the
-// kernel's signal at the parent's death is about the parent's thread.
 func (p *Process) start() {
 	p.t.Helper()
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -170,33 +157,18 @@ func (p *Process) start() {
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, exited := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(exited)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	if p.run, err = process.Start(cmd); err != nil {
 		p.t.Fatal(err)
 	}
-	p.cmd, p.exited = cmd, exited
 }
 
 // answers waits until a URL is answered with 200; a process that ended ends the test.
 func (p *Process) answers(what, url string) {
 	p.t.Helper()
 	Eventually(p.t, what, func() error {
-		select {
-		case <-p.exited:
+		if !p.Running() {
 			b, _ := os.ReadFile(p.log)
 			p.t.Fatalf("%s ended: %s", p.Name, b[max(0, len(b)-4000):])
-		default:
 		}
 		resp, err := http.Get(url)
 		if err != nil {
@@ -215,24 +187,24 @@ func (p *Process) Fails() string {
 	p.t.Helper()
 	p.start()
 	select {
-	case <-p.exited:
+	case <-p.run.Exited():
 	case <-time.After(Patience):
 		p.t.Fatalf("%s still runs after %v", p.Name, Patience)
 	}
-	if p.cmd.ProcessState.Success() {
+	if p.run.Success() {
 		p.t.Fatalf("%s ended without an error: %s", p.Name, p.Log())
 	}
 	return p.Log()
 }
 
 // Kill ends the process with SIGKILL and waits until it is gone.
-func (p *Process) Kill() { p.end(syscall.SIGKILL) }
+func (p *Process) Kill() { p.run.Kill() }
 
 // Stop ends the process with SIGTERM and waits until it is gone.
-func (p *Process) Stop() { p.end(syscall.SIGTERM) }
+func (p *Process) Stop() { p.run.Stop() }
 
 // Signal sends a signal, such as SIGHUP.
-func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+func (p *Process) Signal(sig syscall.Signal) { p.run.Signal(sig) }
 
 // Pause stops the process where it is (SIGSTOP), until Continue.
 func (p *Process) Pause() { p.Signal(syscall.SIGSTOP) }
@@ -241,15 +213,7 @@ func (p *Process) Pause() { p.Signal(syscall.SIGSTOP) }
 func (p *Process) Continue() { p.Signal(syscall.SIGCONT) }
 
 // Pid is the process id.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
-
-func (p *Process) end(sig syscall.Signal) {
-	if p.cmd == nil {
-		return
-	}
-	_ = p.cmd.Process.Signal(sig)
-	<-p.exited
-}
+func (p *Process) Pid() int { return p.run.Pid() }
 
 // Log is all that the process has logged, in all its runs.
 func (p *Process) Log() string {

@@ -13,7 +13,7 @@ import (
 // keepsSecrets fails the test if a password or a token that it used is in what
 // the process wrote: its log, its figures, and the files in its folders.
 func (p *Process) keepsSecrets() {
-	if secrets.Count() == 0 || p.cmd == nil {
+	if secrets.Count() == 0 || p.run == nil {
 		return
 	}
 	look := func(what string, text []byte) {

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +19,10 @@ import (
 	"testing"
 	"time"
 
-	"l2gw/test/secrets"
-
 	"l2gw/internal/certs"
 	"l2gw/test/ports"
+	"l2gw/test/process"
+	"l2gw/test/secrets"
 )
 
 // Password is what the user l2gw logs in with. It has what URLs must escape.
@@ -44,8 +43,7 @@ type Server struct {
 	dir     string
 	account *syscall.Credential // nil: the test's own
 
-	process *os.Process
-	done    chan struct{} // closed when the process is gone
+	process *process.Process
 	log     *os.File
 	admin   *sql.DB
 }
@@ -132,6 +130,10 @@ func (m Main) Run() int {
 }
 
 const folders = "l2gw-sql-"
+
+// patience is how long a server may take until it answers: some seconds on a quiet
+// machine, most of them for a node that joins its cluster.
+const patience = 3 * time.Minute
 
 func start(k kind, host string) (s *Server, err error) {
 	for _, program := range k.missing {
@@ -238,20 +240,15 @@ func (s *Server) Admin() *sql.DB { return s.admin }
 // processes) and waits until it is gone. PostgreSQL's children would outlive
 // their parent for a moment, and carry out one request more.
 func (s *Server) Kill() {
-	if s.process == nil {
+	if !s.process.Running() {
 		return
 	}
-	select {
-	case <-s.done:
-		return // its number may be another's by now
-	default:
-	}
-	children := s.children()
-	_ = s.process.Kill()
+	children := s.children() // in sessions of their own
+	s.process.Signal(syscall.SIGKILL)
 	for _, pid := range children {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	<-s.done
+	s.process.Kill()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		children = slices.DeleteFunc(children, func(pid int) bool { return !alive(pid) })
 		if len(children) == 0 {
@@ -272,7 +269,7 @@ func alive(pid int) bool {
 func (s *Server) Hang(t testing.TB) {
 	t.Helper()
 	// The parent first, so that it makes no more children.
-	s.stop(t, s.process.Pid)
+	s.stop(t, s.process.Pid())
 	for _, pid := range s.children() {
 		s.stop(t, pid)
 	}
@@ -281,7 +278,7 @@ func (s *Server) Hang(t testing.TB) {
 func (s *Server) stop(t testing.TB, pid int) {
 	t.Helper()
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		_, state, _ := strings.Cut(string(stat), ") ")
 		switch {
@@ -295,7 +292,7 @@ func (s *Server) stop(t testing.TB, pid int) {
 
 // Resume lets the server go on after [Server.Hang].
 func (s *Server) Resume() {
-	for _, pid := range append(s.children(), s.process.Pid) {
+	for _, pid := range append(s.children(), s.process.Pid()) {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
 }
@@ -303,7 +300,7 @@ func (s *Server) Resume() {
 // children are the server's processes besides the first: PostgreSQL has one for
 // each connection.
 func (s *Server) children() (pids []int) {
-	list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.process.Pid))
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.process.Pid()))
 	for field := range strings.FieldsSeq(string(list)) {
 		if pid, err := strconv.Atoi(field); err == nil {
 			pids = append(pids, pid)
@@ -323,7 +320,7 @@ func (s *Server) Run(t testing.TB) {
 // run starts the server on its data folder. A server that was killed may leave
 // children that hold the folder for a moment; then it is tried again.
 func (s *Server) run() error {
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		if err := s.spawn(); err != nil {
 			return err
@@ -341,31 +338,16 @@ func (s *Server) run() error {
 	}
 }
 
-// spawn starts the process from a thread that lives as long as it, because the
-// kernel's signal at the parent's death is about the parent's thread.
+// spawn starts the process.
 func (s *Server) spawn() error {
 	args := s.kind.command(s)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = s.log, s.log, s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME=" + s.dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started := make(chan error)
-	s.done = make(chan struct{})
-	go func(done chan struct{}) {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(done)
-	}(s.done)
-	if err := <-started; err != nil {
-		return err
-	}
-	s.process = cmd.Process
-	return nil
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account}
+	var err error
+	s.process, err = process.Start(cmd)
+	return err
 }
 
 func (s *Server) ready(deadline time.Time) error {
@@ -390,7 +372,7 @@ func (s *Server) ready(deadline time.Time) error {
 			return err
 		}
 		select {
-		case <-s.done:
+		case <-s.process.Exited():
 			return fmt.Errorf("it ended: %w", err)
 		case <-time.After(10 * time.Millisecond):
 		}

@@ -1,6 +1,7 @@
 package tempest
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"os/exec"
@@ -8,12 +9,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"text/template"
 
 	"l2gw/test/cloud"
 	"l2gw/test/keystone"
+	"l2gw/test/process"
 	"l2gw/test/product"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,16 +62,22 @@ func TestTempestFindsNeutronAndGateways(t *testing.T) {
 	if len(others) > 0 {
 		modules = others
 	}
-	cmd := exec.CommandContext(t.Context(), python, append([]string{"run.py"}, modules...)...)
+	cmd := exec.Command(python, append([]string{"run.py"}, modules...)...)
 	cmd.Dir = "testdata"
 	cmd.Env = []string{
 		"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=" + dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1",
 		"TEMPEST_CONFIG_DIR=" + dir, "TEMPEST_CONFIG=tempest.conf",
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.CombinedOutput()
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	tempest, err := process.Start(cmd)
 	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+		t.Fatal(err)
+	}
+	<-tempest.Exited()
+	out := said.Bytes()
+	if !tempest.Success() {
+		t.Errorf("it failed:\n%s", out)
 	}
 	if len(others) > 0 {
 		t.Logf("%s", out)

@@ -1,26 +1,21 @@
 package policy
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"l2gw/test/process"
 
 	"pgregory.net/rapid"
 )
 
 // interpreter is a Python process that answers with Debian's oslo.policy.
-type interpreter struct {
-	mu  sync.Mutex
-	in  *json.Encoder
-	out *bufio.Reader
-}
+type interpreter struct{ *process.Conversation }
 
 type asked struct {
 	action              string
@@ -46,27 +41,7 @@ type answer struct {
 
 func startPython(t *testing.T) *interpreter {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "/usr/bin/python3", "testdata/reference.py")
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("run `make deps`: %v", err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v (run `make deps`?): %s", err, complaints.String())
-		}
-	})
-	return &interpreter{in: json.NewEncoder(in), out: bufio.NewReader(out)}
+	return &interpreter{process.Converse(t, exec.Command("/usr/bin/python3", "testdata/reference.py"))}
 }
 
 type fataler interface {
@@ -76,17 +51,8 @@ type fataler interface {
 
 func (o *interpreter) ask(t fataler, r request) answer {
 	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	var a answer
-	if err := o.in.Encode(r); err != nil {
-		t.Fatalf("python3-oslo.policy, python3-neutron and python3-keystone answer; run `make deps`: %v", err)
-	}
-	line, err := o.out.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &a)
-	}
-	if err != nil {
+	if err := o.Ask(r, &a); err != nil {
 		t.Fatalf("python3-oslo.policy, python3-neutron and python3-keystone answer; run `make deps`: %v", err)
 	}
 	return a

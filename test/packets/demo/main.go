@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"l2gw/test/packets"
+	"l2gw/test/process"
 )
 
 func main() {
@@ -121,8 +122,7 @@ func say(format string, args ...any) { fmt.Printf("\n"+format+"\n\n", args...) }
 type product struct {
 	binary, url, dir string
 	log              bytes.Buffer
-	cmd              *exec.Cmd
-	exited           chan struct{}
+	run              *process.Process
 }
 
 func start(ctx context.Context, binary string, lab *packets.Lab) (*product, error) {
@@ -130,7 +130,7 @@ func start(ctx context.Context, binary string, lab *packets.Lab) (*product, erro
 	if err != nil {
 		return nil, err
 	}
-	p := &product{binary: binary, dir: dir, exited: make(chan struct{})}
+	p := &product{binary: binary, dir: dir}
 	inventory := filepath.Join(dir, "inventory.yaml")
 	if err := os.WriteFile(inventory, []byte(packets.Inventory), 0o600); err != nil {
 		return nil, err
@@ -142,18 +142,13 @@ func start(ctx context.Context, binary string, lab *packets.Lab) (*product, erro
 	listen := l.Addr().String()
 	l.Close()
 	p.url = "http://" + listen
-	p.cmd = exec.Command(binary, "standalone", "--listen", listen, "--data", filepath.Join(dir, "data"), "--inventory", inventory,
+	cmd := exec.Command(binary, "standalone", "--listen", listen, "--data", filepath.Join(dir, "data"), "--inventory", inventory,
 		"--ovsdb-hosts", "gw1:"+lab.GW1.TCP+",gw2:"+lab.GW2.TCP)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
+	cmd.Stdout, cmd.Stderr = &p.log, &p.log
+	if p.run, err = process.Start(cmd); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	go func() {
-		_ = p.cmd.Wait()
-		close(p.exited)
-	}()
 	fmt.Printf("    $ l2gw standalone --listen %s --data data --inventory inventory.yaml --ovsdb-hosts gw1:%s,gw2:%s\n", listen, lab.GW1.TCP, lab.GW2.TCP)
 	if err := p.until(ctx, func() error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/", nil)
@@ -173,13 +168,7 @@ func start(ctx context.Context, binary string, lab *packets.Lab) (*product, erro
 }
 
 func (p *product) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.exited:
-	case <-time.After(10 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.exited
-	}
+	p.run.StopWithin(10 * time.Second)
 	os.RemoveAll(p.dir)
 }
 
@@ -231,7 +220,7 @@ func (p *product) until(ctx context.Context, f func() error) error {
 			return nil
 		}
 		select {
-		case <-p.exited:
+		case <-p.run.Exited():
 			return fmt.Errorf("l2gw ended: %s", &p.log)
 		case <-ctx.Done():
 			return err
