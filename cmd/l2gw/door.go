@@ -126,7 +126,7 @@ func (o *doorOptions) listen(l net.Listener, server *http.Server, log *slog.Logg
 	if secure == nil {
 		return door, nil
 	}
-	return tls.NewListener(door, secure), nil
+	return gate.TLS(door, secure, log), nil
 }
 
 // newHTTPServer bounds what a client may take of the time of its connection. What

@@ -30,14 +30,7 @@ type conn struct {
 
 // Write implements net.Conn.
 func (c *conn) Write(b []byte) (written int, err error) {
-	if answer, status, ok := inJSON(b); ok {
-		c.listener.log.Info("request refused before it was read", "status", status, "client", c.RemoteAddr().String())
-		if _, err := c.write(answer); err != nil {
-			return 0, err
-		}
-		return len(b), nil
-	}
-	return c.write(b)
+	return writeInJSON(b, c.write, c.listener.log, c.RemoteAddr())
 }
 
 func (c *conn) write(b []byte) (written int, err error) {

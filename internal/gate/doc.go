@@ -10,9 +10,9 @@
 // many, and else the new one is told to come again later.
 //
 // What net/http refuses before any handler sees it is told in the form that the
-// API's errors have, and so is that there is no room; but not to clients of TLS,
-// which is spoken above the gate: they get what net/http says, and a connection
-// that ends before its handshake.
+// API's errors have, over TLS ([TLS]) as well, and so is that TLS is not what a client
+// speaks. That there is no room is told in this form, too, but not to clients of TLS:
+// their connection ends before its handshake.
 //
 // What it does not do: bound how fast requests come. That is a load balancer's.
 package gate

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -43,6 +45,20 @@ var types = map[int]string{
 // plainRefusal is how net/http ends the header of what it refuses before any
 // handler sees it (server.go, errorHeaders).
 var plainRefusal = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+
+// writeInJSON writes b, or the same in the form that the API's errors have if b is a
+// refusal of net/http.
+func writeInJSON(b []byte, write func([]byte) (int, error), log *slog.Logger, client net.Addr) (written int, err error) {
+	answer, status, ok := inJSON(b)
+	if !ok {
+		return write(b)
+	}
+	log.Info("request refused before it was read", "status", status, "client", client.String())
+	if _, err := write(answer); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
 
 // inJSON is a refusal of net/http in the form that the API's have; false if b is
 // something else.

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +27,12 @@ func TestMain(m *testing.M) {
 // answered when wait is closed.
 func serve(t *testing.T, limit int) (address string, entered, wait chan struct{}) {
 	t.Helper()
+	return serveOver(t, limit, nil)
+}
+
+// serveOver is serve over TLS, if there is a configuration for it.
+func serveOver(t *testing.T, limit int, secure *tls.Config) (address string, entered, wait chan struct{}) {
+	t.Helper()
 	inner, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -39,12 +46,16 @@ func serve(t *testing.T, limit int) (address string, entered, wait chan struct{}
 				entered <- struct{}{}
 				<-wait
 			}
-			_, _ = w.Write([]byte("ok"))
+			_, _ = fmt.Fprintf(w, "ok, TLS %v", r.TLS != nil && r.TLS.HandshakeComplete)
 		}),
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		if secure != nil {
+			_ = server.Serve(TLS(l, secure, slog.New(slog.DiscardHandler)))
+			return
+		}
 		_ = server.Serve(l)
 	}()
 	t.Cleanup(func() {
@@ -188,37 +199,46 @@ func TestAClientWithFewConnectionsIsLetInAlthoughAnotherKeepsAllAtWork(t *testin
 	}
 }
 
+// refusals are what net/http answers before any handler sees the request.
+var refusals = map[string]struct {
+	status int
+	typ    string
+}{
+	"GET / HTTP/1.1\r\n\r\n":                                                                      {400, "HTTPBadRequest"},
+	"nonsense\r\n\r\n":                                                                            {400, "HTTPBadRequest"},
+	"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n":                                             {400, "HTTPBadRequest"},
+	"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                                           {400, "HTTPBadRequest"},
+	"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n":                               {400, "HTTPBadRequest"},
+	"GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10_000) + "\r\n\r\n":                            {431, "HTTPRequestHeaderFieldsTooLarge"},
+	"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n":                                   {400, "HTTPBadRequest"},
+	"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999\r\nContent-Length: 1\r\n\r\n": {400, "HTTPBadRequest"},
+}
+
 func TestWhatNetHTTPRefusesIsToldInTheFormOfTheAPI(t *testing.T) {
 	address, _, _ := serve(t, 10)
-	for request, want := range map[string]struct {
-		status int
-		typ    string
-	}{
-		"GET / HTTP/1.1\r\n\r\n":                                                                      {400, "HTTPBadRequest"},
-		"nonsense\r\n\r\n":                                                                            {400, "HTTPBadRequest"},
-		"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n":                                             {400, "HTTPBadRequest"},
-		"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                                           {400, "HTTPBadRequest"},
-		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n":                               {400, "HTTPBadRequest"},
-		"GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10_000) + "\r\n\r\n":                            {431, "HTTPRequestHeaderFieldsTooLarge"},
-		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n":                                   {400, "HTTPBadRequest"},
-		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999\r\nContent-Length: 1\r\n\r\n": {400, "HTTPBadRequest"},
-	} {
-		c := dial(t, "127.0.0.1", address)
-		if _, err := c.Write([]byte(request)); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Errorf("%.60q: %v", request, err)
-			continue
-		}
-		var body map[string]map[string]string
-		if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != want.status ||
-			body["NeutronError"]["type"] != want.typ || body["NeutronError"]["message"] == "" {
-			t.Errorf("%.60q: %d %v %v", request, resp.StatusCode, body, err)
-		}
-		resp.Body.Close()
+	for request, want := range refusals {
+		refused(t, dial(t, "127.0.0.1", address), request, want.status, want.typ)
 	}
+}
+
+// refused sends what must be refused.
+func refused(t *testing.T, c net.Conn, request string, status int, typ string) (message string) {
+	t.Helper()
+	if _, err := c.Write([]byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Errorf("%.60q: %v", request, err)
+		return ""
+	}
+	defer resp.Body.Close()
+	var body map[string]map[string]string
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != status ||
+		body["NeutronError"]["type"] != typ || body["NeutronError"]["message"] == "" {
+		t.Errorf("%.60q: %d %v %v", request, resp.StatusCode, body, err)
+	}
+	return body["NeutronError"]["message"]
 }
 
 func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
