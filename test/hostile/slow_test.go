@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // them, or too little, or sends a body that never ends, or reads nothing. Honest
 // clients, from elsewhere and from the same address, are answered meanwhile.
 func TestSlowClientsDoNotKeepOthersWaiting(t *testing.T) {
-	const connections, seconds = 2000, 6
+	const connections = 2000
 	w := newWorld(t, "sqlite:///"+filepath.Join(t.TempDir(), "l2gw.db"))
 	goroutines := w.Metric("go_goroutines")
 	// As many questions as answers fit into the buffers between, for who reads none.
@@ -32,7 +33,8 @@ func TestSlowClientsDoNotKeepOthersWaiting(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var open []net.Conn
-	ctx, stop := context.WithTimeout(t.Context(), seconds*time.Second)
+	var opened atomic.Int64
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	var all sync.WaitGroup
 	for from := range 8 {
@@ -56,6 +58,7 @@ func TestSlowClientsDoNotKeepOthersWaiting(t *testing.T) {
 					}
 					_, _ = io.WriteString(c, says)
 					own = append(own, c)
+					opened.Add(1)
 					continue
 				}
 				_, _ = own[i%len(own)].Write([]byte("x"))
@@ -66,7 +69,7 @@ func TestSlowClientsDoNotKeepOthersWaiting(t *testing.T) {
 		})
 	}
 	var took []time.Duration
-	for ctx.Err() == nil {
+	honest := func() {
 		for _, from := range []string{"127.0.0.1", "127.0.0.2"} {
 			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 			client := http.Client{Timeout: 4 * patience, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
@@ -84,9 +87,19 @@ func TestSlowClientsDoNotKeepOthersWaiting(t *testing.T) {
 			took = append(took, time.Since(began))
 		}
 	}
+	for opened.Load() < connections && ctx.Err() == nil {
+		honest()
+	}
+	for whole, before := time.Now(), len(took); (time.Since(whole) < 3*time.Second || len(took) < before+20) && ctx.Err() == nil; {
+		honest()
+	}
+	if ctx.Err() != nil {
+		t.Errorf("%d slow connections, %d answers", opened.Load(), len(took))
+	}
+	stop()
 	all.Wait()
-	if len(took) < 3 || len(open) < connections/2 {
-		t.Fatalf("%d slow connections, %d answers", len(open), len(took))
+	if len(took) == 0 {
+		return
 	}
 	slices.Sort(took)
 	median := took[len(took)/2]

@@ -42,12 +42,12 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	took   time.Duration // from the last byte that was sent
+	took   time.Duration // from the first byte that was sent
 }
 
 // patience is how long an answer may take: the promise is a second, which a busy
 // machine and a race detector stretch.
-const patience = 5 * time.Second
+const patience = 10 * time.Second
 
 // send sends a request over a connection of its own and returns the answers: several
 // if requests were hidden in it, none if the server only closed.
