@@ -199,9 +199,7 @@ func TestDatabasesComeAndGoWhileTheAgentRuns(t *testing.T) {
 	if after := l.db.Dump("hardware_vtep", "Ucast_Macs_Remote", "MAC"); strings.Count(after, "02:00:00") != 5 || len(before) == 0 {
 		t.Errorf("it was not left as it is: %s", after)
 	}
-	if n := l.db.Sessions(); n != 0 {
-		t.Errorf("there are %d sessions", n)
-	}
+	l.waitSessions(0)
 	l.away.Store(false)
 	if h := l.server.agent(); len(h.Databases) != 1 || h.Databases[0].Database != "tor2" {
 		t.Errorf("Hello: %+v", h)

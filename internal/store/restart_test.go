@@ -23,6 +23,10 @@ func onServers(t *testing.T, f func(*testing.T, *sqlserver.Server)) {
 	}
 }
 
+// soon is how long a test lets that take which should take two seconds: all that
+// waits for a limit of the network's, or for none, takes longer.
+const soon = 30 * time.Second
+
 // intents is what writers were told: by name, whether a gateway must be there.
 // A name that got neither a yes nor a refusal may be there, once.
 type intents struct {
@@ -99,7 +103,7 @@ func TestAServersRestartUnderLoadLosesNoAcknowledgedWriteAndRepeatsNone(t *testi
 			back := time.Now()
 			done.Store(0)
 			progress("writes after the fault")
-			if took := time.Since(back); took > 10*time.Second {
+			if took := time.Since(back); took > soon {
 				t.Errorf("20 writes after the server's return took %v, want 2 s", took)
 			}
 		}
@@ -190,7 +194,7 @@ func TestAnAbsentServerIsUnavailableSoonAndNeedsNoReopening(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if took := time.Since(start); took > 10*time.Second {
+		if took := time.Since(start); took > soon {
 			t.Errorf("the answers took %v, want 2 s", took)
 		}
 		if again, err := store.Open(t.Context(), url); err == nil {
