@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"l2gw/test/ports"
+	"l2gw/test/process"
 )
 
 // VTEPSchema is where Debian's openvswitch-common has the hardware_vtep schema.
@@ -39,8 +40,7 @@ type Server struct {
 
 	t    testing.TB
 	opts Options
-	cmd  *exec.Cmd
-	done chan struct{}
+	run  *process.Process
 }
 
 // Start creates an empty database and serves it.
@@ -99,18 +99,14 @@ func (s *Server) Run() {
 	for _, r := range s.opts.Remotes {
 		args = append(args, "--remote="+r)
 	}
-	s.cmd = exec.Command("ovsdb-server", append(args, s.opts.Args...)...)
+	cmd := exec.Command("ovsdb-server", append(args, s.opts.Args...)...)
 	var stderr bytes.Buffer
-	s.cmd.Stderr = &stderr
-	s.cmd.Env = append(os.Environ(), "OVS_RUNDIR="+s.Dir, "OVS_DBDIR="+s.Dir, "OVS_LOGDIR="+s.Dir)
-	if err := s.cmd.Start(); err != nil {
+	cmd.Stderr = &stderr
+	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+s.Dir, "OVS_DBDIR="+s.Dir, "OVS_LOGDIR="+s.Dir)
+	var err error
+	if s.run, err = process.Start(cmd); err != nil {
 		s.t.Fatal(err)
 	}
-	s.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		_ = cmd.Wait()
-		close(done)
-	}(s.cmd, s.done)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		for _, try := range [][2]string{{"unix", s.Socket}, {"tcp", s.TCP}} {
 			c, err := net.Dial(try[0], try[1])
@@ -121,10 +117,8 @@ func (s *Server) Run() {
 		}
 		return
 	wait:
-		select {
-		case <-s.done:
+		if !s.run.Running() {
 			s.t.Fatalf("ovsdb-server ended: %s", &stderr)
-		default:
 		}
 		if time.Now().After(deadline) {
 			s.t.Fatalf("ovsdb-server does not answer: %s", &stderr)
@@ -141,17 +135,13 @@ func (s *Server) Endpoint() string {
 }
 
 // Kill ends the server as a power cut would (SIGKILL) and waits until it is gone.
-func (s *Server) Kill() { s.Signal(syscall.SIGKILL); s.wait() }
+func (s *Server) Kill() { s.run.Kill() }
 
 // Stop ends the server in good order and waits until it is gone.
-func (s *Server) Stop() { s.Signal(syscall.SIGTERM); s.wait() }
+func (s *Server) Stop() { s.run.Stop() }
 
 // Signal sends a signal, such as SIGSTOP.
-func (s *Server) Signal(sig syscall.Signal) {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Signal(sig)
-	}
-}
+func (s *Server) Signal(sig syscall.Signal) { s.run.Signal(sig) }
 
 // Wipe is a switch that lost its database: the server ends, the database is
 // made anew, and the server starts again.
@@ -163,7 +153,7 @@ func (s *Server) Wipe() {
 }
 
 // Pid is the server's process id.
-func (s *Server) Pid() int { return s.cmd.Process.Pid }
+func (s *Server) Pid() int { return s.run.Pid() }
 
 // LogMessages lets the server write each message of each connection to its log, until it ends.
 func (s *Server) LogMessages() {
@@ -200,12 +190,6 @@ func (s *Server) Dump(db string, tableAndColumns ...string) string {
 }
 
 func (s *Server) file() string { return filepath.Join(s.Dir, "db") }
-
-func (s *Server) wait() {
-	if s.done != nil {
-		<-s.done
-	}
-}
 
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
