@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"net"
@@ -134,7 +135,7 @@ func TestFilesOfTLSAreRenewedWithoutARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cert, key := server.Certificate(t, "renewed")
+		cert, key := server.Certificate(t, "renewed-"+rand.Text())
 		dir := t.TempDir()
 		put := func(name, from string) {
 			t.Helper()
