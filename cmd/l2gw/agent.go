@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"l2gw/internal/agent"
+	"l2gw/internal/cli"
 	"l2gw/internal/fabric"
 	"l2gw/internal/health"
 	"l2gw/internal/metrics"
@@ -37,7 +38,7 @@ func newAgent(name string) *cobra.Command {
 			"Options come from the command line, then from the environment (L2GW_ and the option's name, as in\n" +
 			"L2GW_OVSDB_HOSTS), then from --config-file and --config-dir. SIGHUP reads these files again: databases are\n" +
 			"added and removed without a restart.",
-		Args: cobra.NoArgs,
+		Args: cli.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
 			o, err := readAgentOptions(cmd.Flags())

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"l2gw/internal/certs"
+	"l2gw/internal/cli"
 )
 
 // newCerts is the authority of a laboratory.
@@ -30,7 +31,7 @@ func newCertsInit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Make an authority in a folder",
-		Args:  cobra.ExactArgs(1),
+		Args:  cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cmd.SilenceUsage = true
 			made, err := certs.Init(args[0], o)
@@ -53,7 +54,7 @@ func newCertsIssue() *cobra.Command {
 		Use:     "issue DIR NAME",
 		Short:   "Make a certificate for a switch or for L2GW",
 		Example: "  l2gw certs issue pki tor1 --san tor1.example.org --san 192.0.2.11",
-		Args:    cobra.ExactArgs(2),
+		Args:    cli.Arguments(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cmd.SilenceUsage = true
 			made, err := certs.Issue(args[0], args[1], o)

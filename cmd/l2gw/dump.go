@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"l2gw/internal/cli"
 	"l2gw/internal/vtep"
 	"l2gw/ovsdb"
 )
@@ -45,7 +46,7 @@ func newDump() *cobra.Command {
 		Short: "Show the tables of a switch's hardware_vtep database, with names in place of references",
 		Example: "  l2gw dump tcp:192.0.2.1:6640\n" +
 			"  l2gw dump ssl:192.0.2.1:6640 Ucast_Macs_Remote --private-key k.pem --certificate c.pem --ca-cert ca.pem",
-		Args: cobra.MinimumNArgs(1),
+		Args: cli.Arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cmd.SilenceUsage = true
 			return d.run(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])

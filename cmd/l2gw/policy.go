@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"l2gw/internal/api"
+	"l2gw/internal/cli"
 	"l2gw/internal/oslo/policy"
 )
 
@@ -66,7 +69,8 @@ func (o policyOptions) enforcer(log *slog.Logger) (*policy.Enforcer, error) {
 	if o.file != "" {
 		path, ok := found(o.file)
 		if !ok && !exists(path) {
-			log.Warn("the policy file is not there; the built-in rules hold until it is", "file", path, "searched", o.folders)
+			log.Warn("the policy file is not there; the built-in rules hold until it is: what it should allow is refused, and what it should refuse is allowed to administrators",
+				"option", "--policy-file, [oslo_policy] policy_file", "file", path, "searched", o.folders)
 		}
 		options.File = path
 	} else {
@@ -86,7 +90,7 @@ func (o policyOptions) enforcer(log *slog.Logger) (*policy.Enforcer, error) {
 	for _, dir := range dirs {
 		path, ok := found(dir)
 		if !ok && len(o.dirs) > 0 && !exists(path) {
-			log.Warn("the policy folder is not there; it is looked for again", "folder", path, "searched", o.folders)
+			log.Warn("the policy folder is not there; no rule of it holds until it is", "option", "--policy-dir, [oslo_policy] policy_dirs", "folder", path, "searched", o.folders)
 		}
 		if !ok && !filepath.IsAbs(path) && len(o.folders) > 0 && len(o.dirs) == 0 {
 			path = filepath.Join(o.folders[0], path)
@@ -154,9 +158,16 @@ func policyCommand(cmd *cobra.Command, run func(out io.Writer, rules *policy.Enf
 		if err != nil {
 			return err
 		}
-		return run(cmd.OutOrStdout(), rules, args)
+		return written(cmd, func(out io.Writer) error { return run(out, rules, args) })
 	}
 	return cmd
+}
+
+// written has write print, and says so if that cannot be written: a file that a disk had
+// no room for must not pass for a policy.
+func written(cmd *cobra.Command, write func(io.Writer) error) error {
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	return errors.Join(write(out), out.Flush())
 }
 
 // shownRule is a rule as `l2gw policy show` writes it.
@@ -241,7 +252,7 @@ func newPolicyCheck() *cobra.Command {
 			"The exit code is 0 if it is allowed, else 1.",
 		Example: "  l2gw policy check create_l2_gateway --user-roles admin,member\n" +
 			"  l2gw policy check get_l2_gateway --user-roles reader --project P1 --target project_id=P2",
-		Args: cobra.ExactArgs(1),
+		Args: cli.Arguments(1, 1),
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&who.Roles, "user-roles", nil, "the caller's roles")
@@ -322,11 +333,13 @@ func newPolicySample() *cobra.Command {
 		Use:     "sample",
 		Short:   "Print a policy.yaml with the built-in rules, all of them commented out",
 		Example: "  l2gw policy sample > /etc/l2gw/policy.yaml",
-		Args:    cobra.NoArgs,
+		Args:    cli.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
-			writeSample(cmd.OutOrStdout(), api.Rules())
-			return nil
+			return written(cmd, func(out io.Writer) error {
+				writeSample(out, api.Rules())
+				return nil
+			})
 		},
 	}
 }

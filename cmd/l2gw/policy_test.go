@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -117,7 +119,7 @@ func TestPolicyCommandsSayWhatIsWrong(t *testing.T) {
 		`--format "xml"`:                  {"show", "-f", "xml"},
 		`it must look like project_id=P1`: {"check", "get_l2_gateway", "--target", "x"},
 		"get_l2_gateway is not allowed":   {"check", "get_l2_gateway", "--user-roles", "member"},
-		"accepts 1 arg(s)":                {"check"},
+		"ACTION is missing":                {"check"},
 	} {
 		if _, err := runPolicy(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", args, err, want)
@@ -155,5 +157,24 @@ func TestAServerDoesNotStartWithRulesThatItCannotUnderstand(t *testing.T) {
 	want := dir + `/policy.yaml:2: rule "create_l2_gateway": "role:admin or": there is nothing after "or"`
 	if err := cmd.ExecuteContext(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// A file that the disk has no room for must not pass for a policy.
+func TestAPolicyThatCannotBeWrittenIsAnError(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"sample"}, {"show"}, {"show", "-f", "json"}, {"check", "get_l2_gateway", "--user-roles", "admin"}} {
+		cmd := newPolicy()
+		cmd.SetArgs(args)
+		cmd.SetOut(full)
+		cmd.SetErr(io.Discard)
+		cmd.SilenceErrors = true
+		if err := cmd.Execute(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("l2gw policy %q: %v", args, err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"l2gw/internal/agent"
+	"l2gw/internal/cli"
 	"l2gw/internal/emulator"
 	"l2gw/internal/fabric"
 	"l2gw/internal/store"
@@ -33,7 +34,7 @@ func newStandalone() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "standalone",
 		Short: "Run server, agent and, unless switches are named, an emulated switch in one process",
-		Args:  cobra.NoArgs,
+		Args:  cli.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true // what goes wrong from here on is not a matter of usage
 			return s.run(cmd.Context())
@@ -118,7 +119,7 @@ func (s *standalone) run(ctx context.Context) error {
 	}
 	srv.figures.Databases(ag.Standings)
 	srv.figures.Certificates(conns.expiry.certificates)
-	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "auth", srv.auth.strategy, "database", place(s.server.database),
+	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "auth", srv.auth.strategy, "database", store.Place(s.server.database),
 		"inventory", s.server.inventory, "data", state.path, "version", version)
 
 	srv.run(ctx, g)

@@ -14,6 +14,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// Arguments is for commands that others add: between least and most arguments, by the
+// names that Use has for them (most < 0: any number).
+func Arguments(least, most int) cobra.PositionalArgs { return arguments(least, most) }
+
 // arguments demands between least and most arguments (most < 0: any number).
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

@@ -128,6 +128,9 @@ func Join(root, c *cobra.Command) {
 // Run runs a command line and returns the exit code. Errors are told on
 // standard error.
 func Run(ctx context.Context, root *cobra.Command, args []string) int {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	strict(root)
 	args, err := spellOut(root, args)
 	if err == nil {
 		root.SetArgs(args)
@@ -138,6 +141,8 @@ func Run(ctx context.Context, root *cobra.Command, args []string) int {
 	}
 	exit, ok := errors.AsType[*exitError](err)
 	switch {
+	case errors.Is(err, errInterrupted):
+		exit = &exitError{exitInterrupted, err.Error()}
 	case !ok:
 		exit = &exitError{exitFailed, err.Error()}
 	case exit.message == "":
@@ -185,20 +190,55 @@ func similar(c *cobra.Command, name string) string {
 	return ""
 }
 
-// group is a command that has commands. Alone it is no command, as with the openstack
-// client; only the program itself describes itself then.
+// group is a command that has commands.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: name, Short: short, Annotations: map[string]string{isGroup: ""}, Args: func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usage("%s: there is no command %q%s\nSee '%s --help'.", c.CommandPath(), args[0], similar(c, args[0]), c.CommandPath())
-		}
-		return nil
-	}, RunE: func(c *cobra.Command, _ []string) error {
-		if !c.HasParent() {
-			return c.Help()
-		}
-		return usage("%s: a command is missing\n\n%s", c.CommandPath(), strings.TrimSpace(help(c, 100)))
-	}}
+	c := &cobra.Command{Use: name, Short: short}
 	c.AddCommand(commands...)
 	return c
+}
+
+// strict has a command and those below it refuse what they do not understand, those that
+// others added as well: cobra describes a group that is given a wrong command, and is content.
+func strict(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		strict(sub)
+	}
+	switch args := c.Args; {
+	case c.Name() == "help" && c.HasParent():
+		c.Args = func(c *cobra.Command, args []string) error {
+			of, rest, err := c.Root().Find(args)
+			if len(rest) > 0 && err == nil {
+				err = noCommand(of, rest[0])
+			}
+			return err
+		}
+	case !c.Runnable() && c.HasSubCommands():
+		// Alone it is no command, as with the openstack client; only the program describes itself then.
+		c.Annotations = map[string]string{isGroup: ""}
+		c.Args = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noCommand(c, args[0])
+			}
+			return nil
+		}
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			if !c.HasParent() {
+				return c.Help()
+			}
+			return usage("%s: a command is missing\n\n%s", c.CommandPath(), strings.TrimSpace(help(c, 100)))
+		}
+	case args != nil:
+		c.Args = func(c *cobra.Command, given []string) error {
+			err := args(c, given)
+			if _, ok := errors.AsType[*exitError](err); err == nil || ok {
+				return err
+			}
+			return wrongUse(c, "%v", err)
+		}
+	}
+}
+
+// noCommand says that a group has no command of this name.
+func noCommand(c *cobra.Command, name string) error {
+	return usage("%s: there is no command %q%s\nSee '%s --help'.", c.CommandPath(), name, similar(c, name), c.CommandPath())
 }

@@ -276,6 +276,9 @@ func (a *app) unreachable(command, request context.Context, err error) error {
 	switch {
 	case command.Err() != nil:
 		o.cause, o.lasting = context.Cause(command), true // the user has waited long enough
+		if errors.Is(command.Err(), context.Canceled) {
+			o.cause = errInterrupted
+		}
 	case request.Err() != nil:
 		o.cause = fmt.Errorf("no answer within %s", a.timeout)
 	}

@@ -123,6 +123,9 @@ func (a *app) each(ctx context.Context, devices []string, done string, do func(c
 	for _, device := range devices {
 		if err := do(ctx, device); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", device, err))
+			if errors.Is(err, errInterrupted) {
+				break // the user means all of them
+			}
 			continue
 		}
 		_, _ = fmt.Fprintf(a.env.Err, "%s: %s\n", device, done)

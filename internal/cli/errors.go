@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,12 +12,17 @@ const (
 	exitFailed = 1 // something was not done
 	exitUsage  = 2 // the command line is wrong
 
+	exitInterrupted = 130 // by the user; as shells have it, and the openstack client
+
 	exitDiffers    = 1 // validate: a switch does not hold what it should
 	exitNotChecked = 2 // validate: a switch could not be asked
 
 	exitNotActive = 1 // status --exit-code: something is not ACTIVE
 	exitNotKnown  = 2 // status --exit-code: nobody can tell
 )
+
+// errInterrupted is when the user does not wait for the end.
+var errInterrupted = errors.New("interrupted")
 
 // exitError ends the program with a code. Its message may be "": all is said.
 type exitError struct {

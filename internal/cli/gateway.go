@@ -244,6 +244,9 @@ func (a *app) deleteEach(kind string, names []string, remove func(string) error)
 		if err := remove(name); err != nil {
 			failed++
 			_, _ = fmt.Fprintf(a.env.Err, "Failed to delete %s with name or ID '%s': %v\n", kind, name, err)
+			if errors.Is(err, errInterrupted) {
+				return err // for all others, too
+			}
 		}
 	}
 	if failed > 0 {

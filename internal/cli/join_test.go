@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"l2gw/internal/cli"
@@ -39,5 +40,30 @@ func TestACommandThatRunsTakesInTheGroupOfItsName(t *testing.T) {
 	}
 	if len(ran) != 3 {
 		t.Errorf("agent list ran the agent: %q", ran)
+	}
+}
+
+// Who mistypes the command that looks after the database must not be told that it was done.
+func TestCommandsOfOthersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
+	for line, want := range map[string]string{
+		"db":            "l2gw db: a command is missing",
+		"db chekc":      `l2gw db: there is no command "chekc": did you mean check?`,
+		"db check now":  `l2gw db check: error: unknown command "now" for "l2gw db check"`,
+		"help frob":     `l2gw: there is no command "frob"`,
+		"help db chekc": `l2gw db: there is no command "chekc": did you mean check?`,
+		"completion sh": `l2gw completion: there is no command "sh"`,
+	} {
+		var out, errs bytes.Buffer
+		root := cli.NewCommand(cli.Environment{Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
+		db := &cobra.Command{Use: "db", Short: "Look after the database"}
+		db.AddCommand(&cobra.Command{Use: "check", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }})
+		cli.Join(root, db)
+		if code := cli.Run(t.Context(), root, strings.Fields(line)); code != 2 || !strings.Contains(errs.String(), want) || out.Len() > 0 {
+			t.Errorf("%s: %d %q %q", line, code, &out, &errs)
+		}
+		out.Reset()
+		if code := cli.Run(t.Context(), root, []string{"help", "db"}); code != 0 || !strings.Contains(out.String(), "usage: l2gw db COMMAND") {
+			t.Errorf("help db: %d %q", code, &out)
+		}
 	}
 }

@@ -192,6 +192,9 @@ type outage struct {
 }
 
 func (o *outage) Error() string {
+	if errors.Is(o.cause, errInterrupted) {
+		return o.cause.Error() // for which the API can do nothing
+	}
 	return "the API at " + o.where + " cannot be reached: " + o.cause.Error()
 }
 

@@ -1,11 +1,14 @@
 package cli_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -256,6 +259,32 @@ func TestWhatGetsNoAnswerInTimeIsSentAgainIfThatIsSafe(t *testing.T) {
 	api.failReads("503/0", "hang") // the first answer shows that this is the API
 	if code, _, errs := run(t, map[string]string{"OS_ENDPOINT": api.URL}, "delete", "1", "--timeout", "1s"); code != 0 || len(api.sent()) != 1 {
 		t.Errorf("%d %q", code, errs)
+	}
+}
+
+// It ends with the code that shells have for it, and says what is not known.
+func TestWhoInterruptsIsToldWhereItWas(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ command, says string }{
+		{"create x --device name=ps1,interface_names=eth1", "interrupted; whether it did what it was told is not known\n"},
+		{"delete 1 2 3", "Failed to delete L2 Gateway with name or ID '1': interrupted; whether it did what it was told is not known\ninterrupted; whether it did what it was told is not known\n"},
+		{"device pause a b", "a: interrupted; whether it did what it was told is not known\n"},
+	} {
+		api := newWeak(t, true)
+		ctx, interrupt := context.WithCancel(t.Context())
+		api.fail("hang")
+		go func() {
+			for len(api.sent()) == 0 && ctx.Err() == nil {
+				runtime.Gosched()
+			}
+			interrupt()
+		}()
+		var out, errs bytes.Buffer
+		root := cli.NewCommand(cli.Environment{Out: &out, Err: &errs, Getenv: func(name string) string { return map[string]string{"OS_ENDPOINT": api.URL}[name] }})
+		if code := cli.Run(ctx, root, strings.Fields(c.command)); code != 130 || errs.String() != c.says {
+			t.Errorf("%s: %d %q", c.command, code, &errs)
+		}
+		interrupt()
 	}
 }
 

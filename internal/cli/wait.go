@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,10 +45,14 @@ func (a *app) until(ctx context.Context, w waiting, look func(context.Context) (
 		}
 		select {
 		case <-ctx.Done():
-			if ctx.Err() == context.DeadlineExceeded { // not by interrupt
-				return fmt.Errorf("gave up after %s: %s", w.limit, p.last)
+			why := fmt.Errorf("gave up after %s", w.limit)
+			if errors.Is(ctx.Err(), context.Canceled) {
+				why = errInterrupted
 			}
-			return ctx.Err()
+			if p.last == "" {
+				return why
+			}
+			return fmt.Errorf("%w: %s", why, p.last) // which has the id
 		case <-time.After(pause):
 		}
 	}
