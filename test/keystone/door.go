@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"l2gw/test/ports"
 )
 
 // Door is a way to a Keystone that a test may close and look through without
@@ -61,7 +63,11 @@ func (s *Server) Door(t testing.TB, secure bool) *Door {
 		Transport: transport,
 		ErrorLog:  log.New(io.Discard, "", 0),
 	}
-	d := &Door{t: t, addr: "127.0.0.1:0"}
+	port, err := ports.Free("127.0.0.1") // also while it is closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Door{t: t, addr: net.JoinHostPort("127.0.0.1", port)}
 	d.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()
 		d.requests = append(d.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone()})
@@ -104,7 +110,6 @@ func (d *Door) Open() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.addr = listener.Addr().String()
 	if d.secure != nil {
 		listener = tls.NewListener(listener, d.secure)
 	}

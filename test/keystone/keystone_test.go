@@ -58,7 +58,7 @@ func TestTokensAreIssuedRevokedExpiredAndEndWithTheirUser(t *testing.T) {
 	if got := validate(t, s.URL(), own, revoked); got != 404 {
 		t.Errorf("revoked: %d", got)
 	}
-	for deadline := time.Now().Add(10 * time.Second); validate(t, s.URL(), own, short) != 404; {
+	for deadline := time.Now().Add(product.Patience); validate(t, s.URL(), own, short) != 404; {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not expire")
 		}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"l2gw/test/ports"
 	"l2gw/test/process"
 )
 
@@ -131,11 +132,15 @@ func start() (s *Server, err error) {
 			return s, err
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free("127.0.0.1") // also while it is stopped
 	if err != nil {
 		return s, err
 	}
-	s.addr = listener.Addr().String()
+	s.addr = net.JoinHostPort("127.0.0.1", port)
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return s, err
+	}
 	s.admin = Credentials{User: "admin", Password: s.keep("admin-" + rand.Text()), Project: "admin"}
 	if err := s.run(listener); err != nil {
 		return s, err
