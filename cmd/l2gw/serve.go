@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"l2gw/internal/keystone"
+	"l2gw/internal/store"
 )
 
 // serve is a server: API and, for whichever of several has the lease, the
@@ -111,7 +111,7 @@ func (s *serve) run(ctx context.Context) error {
 		return err
 	}
 	defer agents.listener.Close()
-	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "auth", srv.auth.strategy, "database", place(s.server.database),
+	log.Info("ready", "api", s.server.door.scheme()+"://"+srv.listener.Addr().String(), "auth", srv.auth.strategy, "database", store.Place(s.server.database),
 		"inventory", s.server.inventory, "agents", agents.listener.Addr(), "tls", agents.secure,
 		"server", s.server.name, "server_id", srv.id, "state", state.path, "version", version)
 
@@ -130,17 +130,4 @@ func (s *serve) run(ctx context.Context) error {
 	}
 	log.Info("stopped; switches stay as they are")
 	return nil
-}
-
-// place is where a database is: its URL without a password and without options.
-func place(database string) string {
-	u, err := url.Parse(database)
-	if err != nil {
-		return "(no URL)"
-	}
-	u.RawQuery = ""
-	if u.User != nil {
-		u.User = url.User(u.User.Username())
-	}
-	return u.String()
 }

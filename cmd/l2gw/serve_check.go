@@ -47,7 +47,7 @@ func (s *serve) check(out io.Writer) error {
 		line("neutron", withoutPassword(o.front.neutron))
 		line("proxy", o.front.proxy)
 	}
-	line("database", withoutPassword(o.database))
+	line("database", store.Place(o.database))
 	line("inventory", o.inventory)
 	line("state", s.stateDir)
 	line("agents", s.fabric.listen)

@@ -57,7 +57,7 @@ connection = postgresql://l2gw:very-secret@db/l2gw
 	if err != nil || strings.Contains(out, "very-secret") {
 		t.Errorf("%v in %s", err, out)
 	}
-	for _, want := range []string{"http://127.0.0.1:9697", "postgresql://l2gw:xxxxx@db/l2gw", "192.0.2.1, 192.0.2.128/25", "misspelt", "noauth"} {
+	for _, want := range []string{"http://127.0.0.1:9697", "postgresql://l2gw@db/l2gw", "192.0.2.1, 192.0.2.128/25", "misspelt", "noauth"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not show %s: %s", want, out)
 		}

@@ -126,6 +126,27 @@ func parseURL(connection string) (place, error) {
 	return place{kind: kind, server: a}, a.needDatabase()
 }
 
+// Place says where the database of a URL is, for logs and people: the URL without its
+// password and options, or "(no URL)". It reads the URL as [Open] does. Others may
+// take what stands before a slash or a number sign in a password for a port, and show
+// the rest.
+func Place(url string) string {
+	where, err := parseURL(url)
+	if err != nil {
+		return "(no URL)"
+	}
+	if where.kind == kindSQLite {
+		path, _, _ := strings.Cut(where.path, "?")
+		return "sqlite://" + path
+	}
+	a := where.server
+	if a.user == "" {
+		return a.String()
+	}
+	scheme, rest, _ := strings.Cut(a.String(), "://")
+	return scheme + "://" + a.user + "@" + rest
+}
+
 func open(ctx context.Context, connection string, t tuning) (engine, error) {
 	where, err := parseURL(connection)
 	if err != nil {

@@ -76,6 +76,9 @@ func cutLast(s, sep string) (before, after string, found bool) {
 // String is the address for messages: without the password and the options.
 func (a *address) String() string {
 	host := a.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
 	if a.port != "" {
 		host = net.JoinHostPort(a.host, a.port)
 	}

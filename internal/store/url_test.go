@@ -80,3 +80,27 @@ func TestAServerIsReachedByItsUnixSocketToo(t *testing.T) {
 		mustGateway(t, open(t, before+after), gw("a", "ps1/eth1"))
 	})
 }
+
+func TestWhereADatabaseIsIsToldWithoutThePasswordWhateverItHas(t *testing.T) {
+	for _, password := range []string{"tiger", "1/tiger", "1#tiger", "%31%2Ftiger", "1:tiger", "p@tiger", "[tiger", "%", "ti ger", ""} {
+		for url, want := range map[string]string{
+			"postgresql+psycopg2://l2gw:" + password + "@db:5432/neutron?sslmode=require": "postgresql://l2gw@db:5432/neutron",
+			"mysql+pymysql://l2gw:" + password + "@[2001:db8::1]/l2gw":                    "mysql://l2gw@[2001:db8::1]/l2gw",
+		} {
+			if got := store.Place(url); got != want && got != "(no URL)" || got == "(no URL)" && password != "%" {
+				t.Errorf("%s: %s, want %s", url, got, want)
+			}
+		}
+	}
+	for url, want := range map[string]string{
+		"sqlite:////var/lib/l2gw/l2gw.db?timeout=5": "sqlite:////var/lib/l2gw/l2gw.db",
+		"postgresql:///l2gw?host=/run/postgresql":   "postgresql:///l2gw",
+		"l2gw:tiger@db/l2gw":                        "(no URL)",
+		"mysql://l2gw:1?tiger@db/l2gw":              "(no URL)",
+		"oracle://l2gw:tiger@db/l2gw":               "(no URL)",
+	} {
+		if got := store.Place(url); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
