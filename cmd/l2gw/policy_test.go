@@ -119,7 +119,7 @@ func TestPolicyCommandsSayWhatIsWrong(t *testing.T) {
 		`--format "xml"`:                  {"show", "-f", "xml"},
 		`it must look like project_id=P1`: {"check", "get_l2_gateway", "--target", "x"},
 		"get_l2_gateway is not allowed":   {"check", "get_l2_gateway", "--user-roles", "member"},
-		"ACTION is missing":                {"check"},
+		"ACTION is missing":               {"check"},
 	} {
 		if _, err := runPolicy(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", args, err, want)
