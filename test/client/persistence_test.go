@@ -116,8 +116,8 @@ func TestAServerKilledWhileItChangesSomethingIsWaitedFor(t *testing.T) {
 					return false
 				}
 				server.Kill()
+				d.close() // before the client hears of it: its next attempt comes to nobody
 				back.Go(func() {
-					d.close()
 					server.Launch()
 					d.open()
 				})
@@ -172,20 +172,21 @@ func TestGatewaysAreMadeOnceHoweverOftenTheServerIsKilled(t *testing.T) {
 	server := cloud.Servers[0]
 	server.Launch()
 	var came time.Time
-	var undisturbed time.Duration
+	var undisturbed atomic.Int64
+	undisturbed.Store(int64(time.Hour))
 	var back sync.WaitGroup
-	var armed atomic.Bool
+	var armed, measured atomic.Bool
 	d := newDoor(t, server.URL, func(done bool) bool {
 		switch {
 		case armed.CompareAndSwap(true, false):
 			back.Go(func() {
-				time.Sleep(rand.N(undisturbed)) // the moment
+				time.Sleep(time.Duration(rand.N(undisturbed.Load()))) // the moment
 				server.Kill()
 				server.Launch()
 			})
-		case undisturbed != 0:
+		case measured.Load():
 		case done:
-			undisturbed = time.Since(came)
+			undisturbed.Store(min(undisturbed.Load(), int64(time.Since(came))))
 		default:
 			came = time.Now()
 		}
@@ -202,8 +203,13 @@ func TestGatewaysAreMadeOnceHoweverOftenTheServerIsKilled(t *testing.T) {
 			t.Fatalf("%s: %+v", name, got)
 		}
 	}
-	create("undisturbed")
-	const gateways = 40
+	// The shortest of several: of the first one a server learns, and most kills would
+	// come when the others are done.
+	const before, gateways = 5, 40
+	for range before {
+		create("undisturbed")
+	}
+	measured.Store(true)
 	for i := range gateways {
 		armed.Store(true)
 		create(fmt.Sprint("gw-", i))
@@ -216,14 +222,14 @@ func TestGatewaysAreMadeOnceHoweverOftenTheServerIsKilled(t *testing.T) {
 	for _, g := range held.L2Gateways {
 		count[g.Name]++
 	}
-	if len(held.L2Gateways) != gateways+1 || len(count) != gateways+1 {
+	if len(held.L2Gateways) != gateways+before || len(count) != gateways+1 {
 		t.Errorf("after %d kills there are %v", gateways, count)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if again := len(d.keys) - gateways - 1; again == 0 {
+	if again := len(d.keys) - gateways - before; again == 0 {
 		t.Error("no kill disturbed a request")
 	} else {
-		t.Logf("%d requests came again; one takes %s", again, undisturbed)
+		t.Logf("%d requests came again; one takes %s", again, time.Duration(undisturbed.Load()))
 	}
 }

@@ -211,7 +211,7 @@ func TestAControllerThatStoodStillWhileAnotherTookOverFeedsNobody(t *testing.T) 
 	c := api.Connect(gw, netA, "100")
 	api.WaitStatus(c, "ACTIVE")
 	l.waitRows(50)
-	epoch := first.Metric("l2gw_lease_epoch")
+	epoch := first.Value("l2gw_lease_epoch")
 
 	first.Pause()
 	product.Eventually(t, "the other server leads", func() error {
@@ -220,7 +220,7 @@ func TestAControllerThatStoodStillWhileAnotherTookOverFeedsNobody(t *testing.T) 
 		}
 		return nil
 	})
-	if now := second.Metric("l2gw_lease_epoch"); now <= epoch {
+	if now := second.Value("l2gw_lease_epoch"); now <= epoch {
 		t.Errorf("the epoch went from %v to %v", epoch, now)
 	}
 	second.Disconnect(c)

@@ -153,7 +153,7 @@ func TestMessagesAndFieldsOfANewerPeerArePassedOver(t *testing.T) {
 			t.Errorf("only %d unknown messages went to the %s", n, to)
 		}
 	}
-	if got := agent.Monitor.Metric(fmt.Sprintf("l2gw_agent_stream_connected{server=%q}", address)); got != 1 {
+	if got := agent.Monitor.Value(fmt.Sprintf("l2gw_agent_stream_connected{server=%q}", address)); got != 1 {
 		t.Errorf("the stream is %v", got)
 	}
 	if n := strings.Count(agent.Log(), "a controller is there"); n != 1 {

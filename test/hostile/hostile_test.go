@@ -284,7 +284,7 @@ func TestNothingThatAClientSendsBreaksOrSpoilsAServer(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			j := &judge{world: newWorld(t, e.database()), statuses: map[int]int{}}
 			random := rand.New(rand.NewPCG(seed, 0))
-			goroutines, memory := j.Metric("go_goroutines"), j.memory()
+			goroutines, memory := j.Value("go_goroutines"), j.memory()
 			began := time.Now()
 			if e.name == "SQLite" { // what is no request reaches no database
 				j.pester(1, random, onTheWire(j.world))
@@ -303,7 +303,7 @@ func TestNothingThatAClientSendsBreaksOrSpoilsAServer(t *testing.T) {
 				t.Errorf("the server has grown by %d MB", grown>>20)
 			}
 			product.Eventually(t, "the server has as many goroutines as before", func() error {
-				if now := j.Metric("go_goroutines"); now > goroutines+10 {
+				if now := j.Value("go_goroutines"); now > goroutines+10 {
 					return fmt.Errorf("%v, and %v before", now, goroutines)
 				}
 				return nil

@@ -3,6 +3,7 @@ package product
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -164,6 +165,18 @@ func (a *API) Metric(series string) (v float64) {
 		}
 	}
 	return -1
+}
+
+// Value is the Metric of a process that does not stand still, and has it: it waits for it.
+func (a *API) Value(series string) (v float64) {
+	a.t.Helper()
+	a.Eventually(a.URL+" tells "+series, func() error {
+		if v = a.Metric(series); v == -1 {
+			return errors.New("it does not")
+		}
+		return nil
+	})
+	return v
 }
 
 // Eventually waits until check returns nil; after Patience it ends the test.
