@@ -97,6 +97,10 @@ func (c *checker) run(ctx context.Context) error {
 	case err != nil:
 		return err
 	case schema.Pending > 0:
+		if err := c.own(ctx); err != nil {
+			c.add("schema", Wrong, "%v", err)
+			return nil
+		}
 		c.add("schema", Wrong, "version %d, and %d migrations to version %d are pending; run `l2gw db upgrade`, or start a server, which does the same",
 			schema.Database, schema.Pending, schema.Program)
 		return nil // there is no telling what is there

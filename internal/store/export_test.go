@@ -163,6 +163,16 @@ func OpenAs(ctx context.Context, url string, newest int64, statements ...string)
 	return errors.Join(err, e.close())
 }
 
+// Execute runs a statement on a database as it is.
+func Execute(ctx context.Context, url, statement string) error {
+	e, err := open(ctx, url, usual())
+	if err != nil {
+		return err
+	}
+	_, err = e.writes.ExecContext(ctx, statement)
+	return errors.Join(err, e.close())
+}
+
 // CutOffUpgrade leaves the tables of all migrations, and nothing in the one that records them.
 func CutOffUpgrade(ctx context.Context, url string) error {
 	e, err := open(ctx, url, usual())

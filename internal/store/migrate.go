@@ -89,6 +89,9 @@ func migrate(ctx context.Context, e *engine, newest int64) error {
 	}
 	// Not goose's own locking: it makes its table before it takes the lock.
 	return e.locked(ctx, func(conn *sql.Conn) error {
+		if err := e.own(ctx); err != nil {
+			return err
+		}
 		if e.partial {
 			if err := mendVersions(ctx, e, conn); err != nil {
 				return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+	"github.com/uptrace/bun"
 )
 
 // Schema says how far a database's tables are, and how far this program's.
@@ -84,16 +86,11 @@ func schemaOf(ctx context.Context, e *engine, newest int64) (s Schema, done map[
 	if err != nil {
 		return s, nil, err
 	}
-	tables := map[goose.Dialect]string{
-		goose.DialectSQLite3:  "sqlite_master WHERE type = 'table' AND name = '",
-		goose.DialectPostgres: "pg_tables WHERE schemaname = current_schema() AND tablename = '",
-		goose.DialectMySQL:    "information_schema.tables WHERE table_schema = DATABASE() AND table_name = '",
-	}
-	var there int
-	if err := e.writes.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+tables[e.dialect]+goose.DefaultTablename+"'").Scan(&there); err != nil {
+	there, err := e.tables(ctx, goose.DefaultTablename)
+	if err != nil {
 		return s, nil, err
 	}
-	if there > 0 {
+	if len(there) > 0 {
 		list, err := versions.ListMigrations(ctx, e.writes.DB)
 		if err != nil {
 			return s, nil, err
@@ -118,4 +115,33 @@ func schemaOf(ctx context.Context, e *engine, newest int64) (s Schema, done map[
 		return s, nil, &TooNewError{s}
 	}
 	return s, done, nil
+}
+
+// tables are those of these names that the database has.
+func (e *engine) tables(ctx context.Context, names ...string) (list []string, err error) {
+	query := map[goose.Dialect]string{
+		goose.DialectSQLite3:  "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (?)",
+		goose.DialectPostgres: "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename IN (?)",
+		goose.DialectMySQL:    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN (?)",
+	}[e.dialect]
+	err = e.writes.NewRaw(query, bun.List(names)).Scan(ctx, &list)
+	return list, err
+}
+
+// own fails if the database is another program's: if it has tables of our names, or
+// that of Alembic, which all services of OpenStack have, and not the one that is made
+// before any of ours. An engine whose statements commit one by one would take what
+// has the right name for the rest of an upgrade that was cut off.
+func (e *engine) own(ctx context.Context) error {
+	names, _, err := made()
+	if err != nil {
+		return err
+	}
+	there, err := e.tables(ctx, append(names, goose.DefaultTablename, "alembic_version")...)
+	if err != nil || len(there) == 0 || slices.Contains(there, goose.DefaultTablename) {
+		return err
+	}
+	slices.Sort(there)
+	return fmt.Errorf("this is the database of another program, such as Neutron's: it has %s, and L2GW never wrote to it; "+
+		"the URL must name a database of its own (CREATE DATABASE l2gw …)", some(there))
 }

@@ -236,3 +236,36 @@ func readWriteOnly(t *testing.T, engine, database string) string {
 	u.User = url.UserPassword("l2gw_rw", sqlserver.Password)
 	return u.String()
 }
+
+// Whoever gives l2gw the configuration of Neutron gives it Neutron's database.
+func TestTheDatabaseOfAnotherProgramIsLeftAlone(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			for _, table := range []string{"quotas (id VARCHAR(36), project_id VARCHAR(255), resource VARCHAR(255))", "alembic_version (version_num VARCHAR(32))"} {
+				url := e.fresh(t)
+				if err := store.Execute(t.Context(), url, "CREATE TABLE "+table); err != nil {
+					t.Fatal(err)
+				}
+				name, _, _ := strings.Cut(table, " ")
+				want := "the database of another program, such as Neutron's: it has " + name + ","
+				for range 2 { // what was refused has left nothing
+					s, err := store.Open(t.Context(), url)
+					if err == nil {
+						_ = s.Close()
+					}
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("opened: %v, want %s", err, want)
+					}
+				}
+				if found := findings(t, url)["schema"]; !strings.Contains(found, "wrong ") || !strings.Contains(found, want) {
+					t.Errorf("checked: %s", found)
+				}
+				if err := store.Execute(t.Context(), url, "DROP TABLE "+name); err != nil {
+					t.Fatal(err)
+				}
+				_ = open(t, url)
+			}
+		})
+	}
+}
