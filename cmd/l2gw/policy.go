@@ -198,6 +198,8 @@ func newPolicyShow() *cobra.Command {
 		Use:     "show [RULE...]",
 		Short:   "Show the rules that count, where each is from and what it is about",
 		Example: "  l2gw policy show --config-file /etc/neutron/neutron.conf\n  l2gw policy show create_l2_gateway -f yaml",
+
+		ValidArgsFunction: builtInRules,
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "table", "table, yaml or json")
 	return policyCommand(cmd, func(out io.Writer, rules *policy.Enforcer, args []string) error {
@@ -212,6 +214,15 @@ func newPolicyShow() *cobra.Command {
 		}
 		return writeRules(out, format, all)
 	})
+}
+
+// builtInRules are what shells offer; those of files may be named as well.
+func builtInRules(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, r := range api.Rules() {
+		names = append(names, r.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func writeRules(out io.Writer, format string, all []shownRule) error {
@@ -252,7 +263,8 @@ func newPolicyCheck() *cobra.Command {
 			"The exit code is 0 if it is allowed, else 1.",
 		Example: "  l2gw policy check create_l2_gateway --user-roles admin,member\n" +
 			"  l2gw policy check get_l2_gateway --user-roles reader --project P1 --target project_id=P2",
-		Args: cli.Arguments(1, 1),
+		Args:              cli.Arguments(1, 1),
+		ValidArgsFunction: builtInRules,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&who.Roles, "user-roles", nil, "the caller's roles")

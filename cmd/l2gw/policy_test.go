@@ -160,6 +160,14 @@ func TestAServerDoesNotStartWithRulesThatItCannotUnderstand(t *testing.T) {
 	}
 }
 
+func TestShellsOfferTheRules(t *testing.T) {
+	for _, command := range []string{"show", "check"} {
+		if out, err := runPolicy(t, "__complete", command, ""); err != nil || !strings.Contains("\n"+out, "\ncreate_l2_gateway\n") {
+			t.Errorf("%s: %v %q", command, err, out)
+		}
+	}
+}
+
 // A file that the disk has no room for must not pass for a policy.
 func TestAPolicyThatCannotBeWrittenIsAnError(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -195,8 +195,14 @@ func (a *app) askAsUser(ctx context.Context, method, path, key string, in, out a
 	if statusOf(err) == http.StatusUnauthorized && a.enterAnew(ctx) {
 		err = a.ask(ctx, method, a.base()+path, key, in, out)
 	}
-	if statusOf(err) == http.StatusUnauthorized && a.session == nil {
-		err = fmt.Errorf("%w\nNobody is logged in: name a cloud of clouds.yaml (--os-cloud), or see '--help' for other ways.", err) //nolint:staticcheck,revive // two sentences
+	if statusOf(err) != http.StatusUnauthorized {
+		return err
+	}
+	switch {
+	case a.session == nil:
+		return fmt.Errorf("%w\nNobody is logged in: name a cloud of clouds.yaml (--os-cloud), or see '--help' for other ways.", err) //nolint:staticcheck,revive // two sentences
+	case a.session.fixed:
+		return fmt.Errorf("%w\nThe token that was given (--os-token, OS_TOKEN or clouds.yaml) is wrong or has expired.", err) //nolint:staticcheck,revive // two sentences
 	}
 	return err
 }
@@ -271,7 +277,11 @@ func (a *app) unreachable(command, request context.Context, err error) error {
 	}
 	o := newOutage(a.where(), advised(err))
 	if !o.sent && a.isDefault {
-		o.cause = fmt.Errorf("%w; name another with --endpoint, or a cloud with --os-cloud", o.cause)
+		advice := "name another with --endpoint, or a cloud with --os-cloud"
+		if a.cloud != "" {
+			advice = "cloud " + a.cloud + " has neither an auth_url nor an endpoint below auth"
+		}
+		o.cause = fmt.Errorf("%w; %s", o.cause, advice)
 	}
 	switch {
 	case command.Err() != nil:
@@ -326,6 +336,9 @@ func fetch[T any](ctx context.Context, a *app, path, collection string, query ur
 		return nil, a.doubted(path, err)
 	}
 	var list []T
+	if body[collection] == nil {
+		return nil, fmt.Errorf("%s does not answer like an L2GW API: there is no %s in its answer", a.where(), collection)
+	}
 	if err := json.Unmarshal(body[collection], &list); err != nil {
 		return nil, fmt.Errorf("%s does not answer like an L2GW API: %s: %w", a.where(), collection, err)
 	}

@@ -36,7 +36,7 @@ func TestWhatAnAPIRefusesIsSaidInItsWordsAndWithWhatToDo(t *testing.T) {
 		"another server":    {404, nil, "<html>nothing here</html>", "GET {url}/v2.0/l2-gateways was answered with 404 Not Found\n{url} has no l2-gateways: is that the URL of an L2GW API?"},
 		"a load balancer":   {502, nil, "<html>bad gateway</html>", "GET {url}/v2.0/l2-gateways was answered with 502 Bad Gateway"},
 		"a web page":        {200, nil, "<html>welcome</html>", "{url} does not answer like an L2GW API: invalid character '<' looking for beginning of value"},
-		"another JSON":      {200, nil, `{"versions": []}`, "{url} does not answer like an L2GW API: l2_gateways: unexpected end of JSON input"},
+		"another JSON":      {200, nil, `{"versions": []}`, "{url} does not answer like an L2GW API: there is no l2_gateways in its answer"},
 		"a redirection":     {301, map[string]string{"Location": "https://api.example/v2.0/l2-gateways"}, "", "GET {url}/v2.0/l2-gateways was answered with 301 Moved Permanently, a redirection to https://api.example/v2.0/l2-gateways: name the URL at which the API is"},
 		"an answer cut off": {200, map[string]string{"Content-Length": "100"}, `{"l2_gate`, "the API at {url} cannot be reached: unexpected EOF"},
 	} {
@@ -54,6 +54,19 @@ func TestWhatAnAPIRefusesIsSaidInItsWordsAndWithWhatToDo(t *testing.T) {
 				t.Errorf("%d %q %q", code, out, errs)
 			}
 		})
+	}
+}
+
+// Whoever has a token is not told that nobody is logged in.
+func TestATokenThatIsRefusedIsNamed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"error": {"code": 401, "message": "The request you have made requires authentication."}}`)
+	}))
+	defer server.Close()
+	const want = "The request you have made requires authentication.\nThe token that was given (--os-token, OS_TOKEN or clouds.yaml) is wrong or has expired.\n"
+	if code, out, errs := run(t, nil, "list", "--os-endpoint", server.URL, "--os-token", "hush-hush"); code != 1 || out != "" || errs != want {
+		t.Errorf("%d %q %q", code, out, errs)
 	}
 }
 

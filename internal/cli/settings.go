@@ -68,6 +68,9 @@ func (a *app) addLogin(root *cobra.Command) {
 		}
 	}
 	flags.StringVar(&a.cloud, "os-cloud", a.env.Getenv("OS_CLOUD"), "name of a cloud in clouds.yaml (env OS_CLOUD)")
+	_ = root.RegisterFlagCompletionFunc("os-cloud", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return a.cloudNames(), cobra.ShellCompDirectiveNoFileComp
+	})
 	flags.BoolVar(&a.insecure, "insecure", false, "do not check certificates of Keystone and of the API")
 	flags.BoolVar(&a.verify, "verify", false, "check them, whatever clouds.yaml says")
 	flags.BoolVar(&a.debug, "debug", false, "show requests and answers on standard error, without secrets")
@@ -211,6 +214,19 @@ func (a *app) readCloud(name string) (yamlMap, error) {
 		return cloud, nil
 	}
 	return nil, fmt.Errorf("cloud %s was not found: there is no clouds.yaml; looked for %s", name, strings.Join(files, ", "))
+}
+
+// cloudNames are the clouds of clouds.yaml; none if it cannot be read, which is told to
+// whoever uses one.
+func (a *app) cloudNames() []string {
+	for _, file := range a.cloudFiles() {
+		all, err := readClouds(file)
+		if os.IsNotExist(err) {
+			continue
+		}
+		return slices.Sorted(maps.Keys(all))
+	}
+	return nil
 }
 
 func readClouds(file string) (map[string]yamlMap, error) {

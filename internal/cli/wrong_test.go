@@ -65,6 +65,25 @@ func TestAWrongCommandLineIsToldInOneLine(t *testing.T) {
 	}
 }
 
+func TestACloudWithoutALoginAndWithoutAnAPIIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clouds.yaml")
+	if err := os.WriteFile(file, []byte("clouds: {mine: {auth_type: none, endpoint: 'http://127.0.0.1:1'}, other: {}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"OS_CLIENT_CONFIG_FILE": file}
+	code, out, errs := run(t, env, "list", "--os-cloud", "mine", "--endpoint", "http://127.0.0.1:1")
+	if code != 1 || out != "" || strings.Contains(errs, "cloud mine") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	// The default may have a server on this machine.
+	if code, _, errs := run(t, env, "list", "--os-cloud", "mine"); code != 0 && !strings.HasSuffix(errs, "; cloud mine has neither an auth_url nor an endpoint below auth\n") {
+		t.Errorf("%d %q", code, errs)
+	}
+	if code, out, errs := run(t, env, "__complete", "list", "--os-cloud", ""); code != 0 || !strings.HasPrefix(out, "mine\nother\n:4\n") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+}
+
 func TestWhatACloudsFileLacksIsSaid(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clouds.yaml")
 	for contents, want := range map[string]string{
