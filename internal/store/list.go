@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -138,12 +139,7 @@ func selectPage[R any](ctx context.Context, tx bun.Tx, rows *[]R, q Query, colum
 	if err != nil {
 		return nil, err
 	}
-	query := tx.NewSelect().Model(rows)
-	for attribute, values := range q.Filter {
-		if c, known := columns[attribute]; known {
-			query = c.filter(query, values)
-		}
-	}
+	query := filters(tx.NewSelect().Model(rows), q.Filter, columns)
 	if q.Marker != "" {
 		if query, err = after[R](ctx, tx, query, q.Marker, sort, rowwise); err != nil {
 			return nil, err
@@ -196,10 +192,35 @@ func sortColumns(q Query, columns map[string]column) ([]SortKey, error) {
 	return sort, nil
 }
 
+// maxTogether is how many combinations of values an engine may look up in an index of
+// several columns.
+const maxTogether = 10_000
+
+// filters keeps rows that have one of the values of each attribute. Of those with very
+// many values together only the one with the fewest may enter an index: SQLite would
+// look there for each of its values with each of the others', which takes seconds.
+func filters(query *bun.SelectQuery, filter map[string][]string, columns map[string]column) *bun.SelectQuery {
+	var known []string
+	together := 1
+	for attribute, values := range filter {
+		if _, ok := columns[attribute]; ok {
+			known = append(known, attribute)
+			together = min(together*max(1, len(values)), maxTogether+1)
+		}
+	}
+	slices.SortFunc(known, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(filter[a]), len(filter[b])), strings.Compare(a, b))
+	})
+	for i, attribute := range known {
+		query = columns[attribute].filter(query, filter[attribute], i == 0 || together <= maxTogether)
+	}
+	return query
+}
+
 // filter keeps rows whose column has one of values; a value that the column
 // cannot have matches nothing. One value is a plain equation, by which an index
-// serves the filter and the order together.
-func (c column) filter(q *bun.SelectQuery, values []string) *bun.SelectQuery {
+// serves the filter and the order together; many values may enter an index if indexed.
+func (c column) filter(q *bun.SelectQuery, values []string, indexed bool) *bun.SelectQuery {
 	var equal []any
 	var since []time.Time
 	for _, v := range values {
@@ -227,8 +248,10 @@ func (c column) filter(q *bun.SelectQuery, values []string) *bun.SelectQuery {
 	switch {
 	case len(equal) == 1:
 		return q.Where("? = ?", bun.Ident(c.name), equal[0])
-	case len(equal) > 1:
+	case len(equal) > 1 && indexed:
 		return q.Where("? IN (?)", bun.Ident(c.name), bun.List(equal))
+	case len(equal) > 1:
+		return q.Where("(? IN (?)) IS TRUE", bun.Ident(c.name), bun.List(equal))
 	case len(since) == 0:
 		return q.Where("1 = 0")
 	}

@@ -121,6 +121,34 @@ func manyValues(t *testing.T, s *store.Store) {
 	}
 }
 
+// SQLite once looked up each name with each id, for ten seconds with five thousand of both.
+func TestManyValuesOfTwoAttributesAreNotLookedUpInPairs(t *testing.T) {
+	s := open(t, sqliteURL(t))
+	plan := func(names, ids int) string {
+		filter := map[string][]string{}
+		for i := range names {
+			filter["name"] = append(filter["name"], fmt.Sprint("name", i))
+		}
+		for i := range ids {
+			filter["id"] = append(filter["id"], fmt.Sprint("id", i))
+		}
+		return s.Plan(t.Context(), t, store.Query{Filter: filter})
+	}
+	for _, test := range []struct {
+		names, ids int
+		looksUp    string
+	}{
+		{2, 3, "(name=? AND id=?)"},
+		{101, 102, "(name=?)"},
+		{102, 101, "(id=?)"},
+		{5000, 5000, "(id=?)"},
+	} {
+		if got := plan(test.names, test.ids); !strings.Contains(got, test.looksUp) {
+			t.Errorf("%d names and %d ids: %s, want %s", test.names, test.ids, got, test.looksUp)
+		}
+	}
+}
+
 // pages reads lists page by page in many orders, both ways, and compares with
 // sorting in memory. Names and projects repeat, so that ties are common.
 func pages(t *testing.T, s *store.Store) {
