@@ -62,6 +62,55 @@ func openPostgreSQL(a address, t tuning) (engine, error) {
 
 // postgresConfig is read anew when the files change that the URL names for TLS.
 func postgresConfig(a *address, t tuning) (*pki.Followed[*pgx.ConnConfig], error) {
+	settings, err := postgresSettings(a)
+	if err != nil {
+		return nil, err
+	}
+	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	var conninfo strings.Builder
+	for name, value := range settings {
+		if value != "" {
+			fmt.Fprintf(&conninfo, "%s='%s' ", name, quote.Replace(value))
+		}
+	}
+	files := pki.Files{
+		CA:          pki.File{Option: "sslrootcert", Path: settings["sslrootcert"]},
+		Certificate: pki.File{Option: "sslcert", Path: settings["sslcert"]},
+		Key:         pki.File{Option: "sslkey", Path: settings["sslkey"]},
+	}
+	if files.CA.Path == "system" {
+		files.CA.Path = ""
+	}
+	return pki.Follow(files.Given(), func() (*pgx.ConnConfig, error) {
+		if settings["sslmode"] != "disable" {
+			if _, err := files.Client(); err != nil { // which names option and file, as pgx does not
+				return nil, fmt.Errorf("database URL: %w", err)
+			}
+		}
+		config, err := pgx.ParseConfig(conninfo.String())
+		if err != nil {
+			// The error itself has all settings in it; what lies behind says what is wrong with one.
+			if err = errors.Unwrap(err); err == nil || a.password != "" && strings.Contains(err.Error(), a.password) {
+				return nil, errors.New("database URL: its options cannot be used")
+			}
+			return nil, fmt.Errorf("database URL: %w", err)
+		}
+		dial := config.DialFunc
+		config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &listened{Conn: c, silence: t.silence}, nil
+		}
+		// The statements are complete texts, each another: nothing is gained by preparing them.
+		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+		return config, nil
+	}, pki.Log(t.log, "the database"))
+}
+
+// postgresSettings are those of libpq that the URL comes to, by name; "" is not given.
+func postgresSettings(a *address) (map[string]string, error) {
 	settings := map[string]string{
 		"user": a.user, "password": a.password, "host": a.host, "port": a.port, "dbname": a.database,
 	}
@@ -108,46 +157,5 @@ func postgresConfig(a *address, t tuning) (*pki.Followed[*pgx.ConnConfig], error
 		return nil, err
 	}
 	settings["connect_timeout"] = fmt.Sprint(int(timeout / time.Second))
-
-	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-	var conninfo strings.Builder
-	for name, value := range settings {
-		if value != "" {
-			fmt.Fprintf(&conninfo, "%s='%s' ", name, quote.Replace(value))
-		}
-	}
-	files := pki.Files{
-		CA:          pki.File{Option: "sslrootcert", Path: settings["sslrootcert"]},
-		Certificate: pki.File{Option: "sslcert", Path: settings["sslcert"]},
-		Key:         pki.File{Option: "sslkey", Path: settings["sslkey"]},
-	}
-	if files.CA.Path == "system" {
-		files.CA.Path = ""
-	}
-	return pki.Follow(files.Given(), func() (*pgx.ConnConfig, error) {
-		if settings["sslmode"] != "disable" {
-			if _, err := files.Client(); err != nil { // which names option and file, as pgx does not
-				return nil, fmt.Errorf("database URL: %w", err)
-			}
-		}
-		config, err := pgx.ParseConfig(conninfo.String())
-		if err != nil {
-			// The error itself has all settings in it; what lies behind says what is wrong with one.
-			if err = errors.Unwrap(err); err == nil || a.password != "" && strings.Contains(err.Error(), a.password) {
-				return nil, errors.New("database URL: its options cannot be used")
-			}
-			return nil, fmt.Errorf("database URL: %w", err)
-		}
-		dial := config.DialFunc
-		config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dial(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			return &listened{Conn: c, silence: t.silence}, nil
-		}
-		// The statements are complete texts, each another: nothing is gained by preparing them.
-		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-		return config, nil
-	}, pki.Log(t.log, "the database"))
+	return settings, nil
 }
