@@ -108,9 +108,11 @@ func (e *Enforcer) current() *ruleset {
 }
 
 // refresh reads the files if they have changed. What cannot be obeyed is told once, and
-// the rules from before go on.
+// the rules from before go on; so they do for all others while a slow disk is read.
 func (e *Enforcer) refresh() {
-	e.mu.Lock()
+	if !e.mu.TryLock() {
+		return
+	}
 	defer e.mu.Unlock()
 	now := e.marks()
 	if slices.Equal(now, e.rules.Load().marks) {
