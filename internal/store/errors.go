@@ -101,6 +101,8 @@ func sqliteFault(code int) fault {
 // postgresFault goes by SQLSTATE (PostgreSQL's Appendix A).
 func postgresFault(code string) fault {
 	switch code {
+	case "42501": // insufficient_privilege, such as of tables that an upgrade has made
+		return down
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return busy
 	case "23505": // unique_violation
@@ -151,7 +153,7 @@ func mysqlFault(number uint16) fault {
 	}, number):
 		return lost
 	case slices.Contains([]uint16{
-		1044, 1045, 1049, 1129, 1130, 1142, // access, no such database, host refused
+		1044, 1045, 1049, 1129, 1130, 1142, 1143, // access, no such database, host refused
 		1021, 1026, 1028, 1030, 1034, 1035, 1037, 1038, 1041, 1114, 1194, 1195, // disk, memory, damage
 	}, number):
 		return down

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"l2gw"
 	"l2gw/internal/store"
 	"l2gw/test/sqlserver"
 )
@@ -109,5 +110,18 @@ func TestWhoCannotUseADatabaseIsToldWhatToDo(t *testing.T) {
 		}
 		defer func() { _ = s.Close() }()
 		mustGateway(t, s, gw("a", "ps1/eth1"))
+
+		// Taken away later, it is the database that cannot be used, and no fault of ours.
+		if postgres {
+			if err := store.Execute(t.Context(), owner, "REVOKE INSERT ON ALL TABLES IN SCHEMA public FROM "+account); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			admin("REVOKE INSERT ON " + name + ".* FROM " + account)
+		}
+		later := open(t, as(stranger, "tiger", u.Host, u.Path)) // where MariaDB looks at the rights anew
+		if _, err := later.CreateGateway(t.Context(), gw("b", "ps1/eth1")); l2gw.ErrorCode(err) != l2gw.Unavailable {
+			t.Errorf("without a right: %v", err)
+		}
 	})
 }

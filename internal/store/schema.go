@@ -137,8 +137,12 @@ func (e *engine) own(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	there, err := e.tables(ctx, append(names, goose.DefaultTablename, "alembic_version")...)
-	if err != nil || len(there) == 0 || slices.Contains(there, goose.DefaultTablename) {
+	there, err := e.tables(ctx, append(names, "alembic_version")...)
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	// Asked for after them, it is there if another server has just made them.
+	if first, err := e.tables(ctx, goose.DefaultTablename); err != nil || len(first) > 0 {
 		return err
 	}
 	slices.Sort(there)
