@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -176,33 +175,6 @@ func Read(c Config) (o Options, notes []string, err error) {
 	if o.CacheTime == 0 {
 		o.CacheTime = -1
 	}
-	login := c.String(Section, "auth_section", Section)
-	get := func(names ...string) string {
-		value := ""
-		for _, name := range names {
-			value = first(value, c.String(login, name, "")) // all are read, so that none counts as misspelt
-		}
-		return value
-	}
-	kind := get("auth_type", "auth_plugin")
-	o.AuthURL = get("auth_url")
-	domain, domainID := get("default_domain_name"), get("default_domain_id")
-	o.Login = Login{
-		User: get("username", "user_name"), UserID: get("user_id"), Password: get("password"),
-		UserDomain: get("user_domain_name"), UserDomainID: get("user_domain_id"),
-		Project: get("project_name", "tenant_name"), ProjectID: get("project_id", "tenant_id"),
-		ProjectDomain: get("project_domain_name"), ProjectDomainID: get("project_domain_id"),
-		Domain: get("domain_name"), DomainID: get("domain_id"), System: get("system_scope"),
-		ApplicationCredential: get("application_credential_name"), ApplicationCredentialID: get("application_credential_id"),
-		AppSecret: get("application_credential_secret"),
-	}
-	l := &o.Login
-	if l.UserDomain == "" && l.UserDomainID == "" {
-		l.UserDomain, l.UserDomainID = domain, domainID
-	}
-	if l.ProjectDomain == "" && l.ProjectDomainID == "" {
-		l.ProjectDomain, l.ProjectDomainID = domain, domainID
-	}
 	for _, u := range unused {
 		if c.Has(Section, u.name) && c.String(Section, u.name, "") != "" {
 			notes = append(notes, fmt.Sprintf("[%s] %s is ignored: %s", Section, u.name, u.why))
@@ -211,71 +183,115 @@ func Read(c Config) (o Options, notes []string, err error) {
 	for _, name := range silent {
 		c.Has(Section, name)
 	}
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("[%s] %s", login, fmt.Sprintf(format, args...))
+	login := c.String(Section, "auth_section", Section)
+	o.AuthURL, o.Login, err = readLogin(c, login)
+	if err == nil {
+		err = o.check()
 	}
-	application := slices.Contains([]string{"v3applicationcredential", "applicationcredential"}, kind)
-	switch {
-	case kind == "" && get("admin_user", "admin_token", "identity_uri") != "":
-		return o, notes, wrong("auth_type is missing; admin_user, admin_token and identity_uri are of the time before it: " +
-			"set auth_type = password, auth_url, username, password, user_domain_name, project_name and project_domain_name")
-	case kind == "":
-		return o, notes, wrong("auth_type is missing: it must be password, v3password or v3applicationcredential")
-	case !application && kind != "password" && kind != "v3password":
-		return o, notes, wrong("auth_type = %s: it must be password, v3password or v3applicationcredential", kind)
+	if err != nil {
+		err = fmt.Errorf("[%s] %w", login, err)
 	}
-	// What the other way of logging in would take is left over from an earlier one.
-	if application {
-		l.Password, l.Project, l.ProjectID, l.Domain, l.DomainID, l.System = "", "", "", "", "", ""
-		if !l.byApplicationCredential() {
-			return o, notes, wrong("application_credential_id is missing")
-		}
-	} else {
-		l.ApplicationCredential, l.ApplicationCredentialID, l.AppSecret = "", "", ""
-	}
-	if err := o.check(); err != nil {
-		return o, notes, fmt.Errorf("[%s] %w", login, err)
-	}
-	return o, notes, nil
+	return o, notes, err
 }
 
-// check says what no login can do without.
-func (o Options) check() error {
-	l := o.Login
-	u, err := url.Parse(o.AuthURL)
-	var urlError *url.Error
-	switch {
-	case o.AuthURL == "":
-		return errors.New("auth_url is missing: it must look like https://keystone.example.org:5000/v3")
-	case errors.As(err, &urlError):
-		return fmt.Errorf("auth_url is no URL (%w)", urlError.Err) // without the URL, which may have a password
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("auth_url = %s: it must look like https://keystone.example.org:5000/v3", u.Redacted())
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("auth_url = %s: it must have neither a user nor a query", u.Redacted())
-	case o.Key != "" && o.Certificate == "":
-		return errors.New("keyfile is given without certfile")
-	}
-	if l.byApplicationCredential() {
-		switch {
-		case l.AppSecret == "":
-			return errors.New("application_credential_secret is missing")
-		case l.ApplicationCredentialID == "" && l.User == "" && l.UserID == "":
-			return errors.New("application_credential_name needs username or user_id beside it")
+// readLogin takes the options of keystoneauth's plugins from their section.
+func readLogin(c Config, section string) (authURL string, l Login, err error) {
+	get := func(names ...string) string {
+		value := ""
+		for _, name := range names {
+			value = first(value, c.String(section, name, "")) // all are read, so that none counts as misspelt
 		}
-		return nil
+		return value
 	}
-	switch {
-	case l.User == "" && l.UserID == "":
-		return errors.New("username is missing")
-	case l.Password == "":
-		return errors.New("password is missing")
-	case l.UserID == "" && l.UserDomain == "" && l.UserDomainID == "":
-		return errors.New("user_domain_name is missing: such as Default")
-	case l.Project != "" && l.ProjectID == "" && l.ProjectDomain == "" && l.ProjectDomainID == "":
-		return errors.New("project_domain_name is missing: such as Default")
-	case l.Project == "" && l.ProjectID == "" && l.Domain == "" && l.DomainID == "" && l.System == "":
-		return errors.New("project_name is missing: such as service")
+	kind := get("auth_type", "auth_plugin")
+	authURL = get("auth_url")
+	domain, domainID := get("default_domain_name"), get("default_domain_id")
+	l = Login{
+		User: get("username", "user_name"), UserID: get("user_id"), Password: get("password"),
+		UserDomain: get("user_domain_name"), UserDomainID: get("user_domain_id"),
+		Project: get("project_name", "tenant_name"), ProjectID: get("project_id", "tenant_id"),
+		ProjectDomain: get("project_domain_name"), ProjectDomainID: get("project_domain_id"),
+		Domain: get("domain_name"), DomainID: get("domain_id"), System: get("system_scope"),
+		ApplicationCredential: get("application_credential_name"), ApplicationCredentialID: get("application_credential_id"),
+		AppSecret: get("application_credential_secret"),
+	}
+	if l.UserDomain == "" && l.UserDomainID == "" {
+		l.UserDomain, l.UserDomainID = domain, domainID
+	}
+	if l.ProjectDomain == "" && l.ProjectDomainID == "" {
+		l.ProjectDomain, l.ProjectDomainID = domain, domainID
+	}
+	// What the other way of logging in would take is left over from an earlier one.
+	switch kind {
+	case "v3applicationcredential", "applicationcredential":
+		l.Password, l.Project, l.ProjectID, l.Domain, l.DomainID, l.System = "", "", "", "", "", ""
+		if !l.byApplicationCredential() {
+			err = errors.New("application_credential_id is missing")
+		}
+	case "password", "v3password":
+		l.ApplicationCredential, l.ApplicationCredentialID, l.AppSecret = "", "", ""
+	case "":
+		err = errors.New("auth_type is missing: it must be password, v3password or v3applicationcredential")
+		if get("admin_user", "admin_token", "identity_uri") != "" {
+			err = errors.New("auth_type is missing; admin_user, admin_token and identity_uri are of the time before it: " +
+				"set auth_type = password, auth_url, username, password, user_domain_name, project_name and project_domain_name")
+		}
+	default:
+		err = fmt.Errorf("auth_type = %s: it must be password, v3password or v3applicationcredential", kind)
+	}
+	return authURL, l, err
+}
+
+// check says all that no login can do without.
+func (o Options) check() error {
+	var wrong []string
+	if fault := wrongURL(o.AuthURL); fault != "" {
+		wrong = append(wrong, fault)
+	}
+	if o.Key != "" && o.Certificate == "" {
+		wrong = append(wrong, "keyfile is given without certfile")
+	}
+	if wrong = append(wrong, o.Login.lacks()...); len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// wrongURL says why Keystone cannot be at a URL, "" if it can.
+func wrongURL(text string) string {
+	u, err := url.Parse(text)
+	if text == "" {
+		return "auth_url is missing: it must look like https://keystone.example.org:5000/v3"
+	}
+	if urlError, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Sprintf("auth_url is no URL (%v)", urlError.Err) // without the URL, which may have a password
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return fmt.Sprintf("auth_url = %s: it must look like https://keystone.example.org:5000/v3", u.Redacted())
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Sprintf("auth_url = %s: it must have neither a user nor a query", u.Redacted())
+	}
+	return ""
+}
+
+// lacks is what a login needs and does not have.
+func (l Login) lacks() (missing []string) {
+	need := func(there bool, otherwise string) {
+		if !there {
+			missing = append(missing, otherwise)
+		}
+	}
+	if l.byApplicationCredential() {
+		need(l.AppSecret != "", "application_credential_secret is missing")
+		need(l.ApplicationCredentialID != "" || l.User != "" || l.UserID != "", "application_credential_name needs username or user_id beside it")
+		return missing
+	}
+	need(l.User != "" || l.UserID != "", "username is missing")
+	need(l.Password != "", "password is missing")
+	need(l.UserID != "" || l.UserDomain != "" || l.UserDomainID != "", "user_domain_name is missing: such as Default")
+	named := l.Project != "" && l.ProjectID == ""
+	need(!named || l.ProjectDomain != "" || l.ProjectDomainID != "", "project_domain_name is missing: such as Default")
+	need(l.Project != "" || l.ProjectID != "" || l.Domain != "" || l.DomainID != "" || l.System != "", "project_name is missing: such as service")
+	return missing
 }

@@ -128,6 +128,11 @@ func TestWhatIsWrongWithTheOptionsIsSaid(t *testing.T) {
 		{without("project_domain_name"), "project_domain_name is missing"},
 		{without("project_name"), "project_name is missing"},
 		{section + "keyfile = /k", "keyfile is given without certfile"},
+		{
+			"[keystone_authtoken]\nauth_type = password\nproject_name = service\nkeyfile = /k\n",
+			"[keystone_authtoken] auth_url is missing: it must look like https://keystone.example.org:5000/v3; keyfile is given without certfile; " +
+				"username is missing; password is missing; user_domain_name is missing: such as Default; project_domain_name is missing: such as Default",
+		},
 		{section + "token_cache_time = soon", "token_cache_time"},
 		{section + "interface = side", "interface"},
 		{section + "insecure = perhaps", "insecure"},
