@@ -2,15 +2,30 @@ package fabric
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
 	"l2gw/test/ovsdbd"
 )
 
-// jsonrpcLine is what ovsdb-server logs of a message: the connection, what it did, the message.
-var jsonrpcLine = regexp.MustCompile(`\|jsonrpc\|DBG\|(\S+): (received request|send reply|send notification), (.*)$`)
+// jsonrpcLine takes apart what ovsdb-server logs of a message: the connection, what
+// was done with the message, the message. There are megabytes of these.
+func jsonrpcLine(line string) (connection, did, message string, ok bool) {
+	_, rest, ok1 := strings.Cut(line, "|jsonrpc|DBG|")
+	connection, rest, ok2 := strings.Cut(rest, ": ")
+	did, message, ok3 := strings.Cut(rest, ", ")
+	return connection, did, strings.TrimRight(message, "\n"), ok1 && ok2 && ok3
+}
+
+// changes says whether a transaction changes something.
+func changes(transact string) bool {
+	for _, op := range []string{"insert", "update", "delete", "mutate"} {
+		if strings.Contains(transact, `"op":"`+op+`"`) {
+			return true
+		}
+	}
+	return false
+}
 
 // switchEvent is what a switch's own log tells of an agent's connection.
 type switchEvent struct {
@@ -26,30 +41,28 @@ func history(t testing.TB, s *ovsdbd.Server, r *record) (all []switchEvent) {
 	defer r.mu.Unlock()
 	asked := map[string]string{} // by connection and id
 	for line := range strings.Lines(s.Log()) {
-		m := jsonrpcLine.FindStringSubmatch(strings.TrimRight(line, "\n"))
-		if m == nil {
-			continue
-		}
-		agent, text := r.peers[m[1]], m[3]
-		if agent == "" {
-			continue // a test's own
+		connection, did, text, ok := jsonrpcLine(line)
+		agent := r.peers[connection]
+		if !ok || agent == "" {
+			continue // or a test's own
 		}
 		at := strings.LastIndex(text, ", id=")
-		id := m[1] + text[max(at, 0):]
+		id := connection + text[max(at, 0):]
 		switch {
-		case m[2] == "send notification":
+		case did == "send notification":
 			for _, what := range []string{"stolen", "locked"} {
 				if strings.HasPrefix(text, fmt.Sprintf("method=%q", what)) {
 					all = append(all, switchEvent{agent, what})
 				}
 			}
-		case m[2] == "received request":
+		case did == "received request":
 			switch {
 			case strings.HasPrefix(text, `method="steal"`), strings.HasPrefix(text, `method="lock"`):
 				asked[id] = "locked"
-			case strings.HasPrefix(text, `method="transact"`) && regexp.MustCompile(`"op":"(insert|update|delete|mutate)"`).MatchString(text):
+			case strings.HasPrefix(text, `method="transact"`) && changes(text):
 				asked[id] = "committed"
 			}
+		case did != "send reply":
 		case asked[id] == "locked" && strings.Contains(text, `"locked":true`):
 			all = append(all, switchEvent{agent, "locked"})
 			delete(asked, id)
