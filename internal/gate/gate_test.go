@@ -238,6 +238,9 @@ func refused(t *testing.T, c net.Conn, request string, status int, typ string) (
 		body["NeutronError"]["type"] != typ || body["NeutronError"]["message"] == "" {
 		t.Errorf("%.60q: %d %v %v", request, resp.StatusCode, body, err)
 	}
+	if id := resp.Header.Get("X-Openstack-Request-Id"); len(id) != len("req-")+36 {
+		t.Errorf("%.60q: request id %q", request, id)
+	}
 	return body["NeutronError"]["message"]
 }
 

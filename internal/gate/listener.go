@@ -45,7 +45,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 		}
 		// There is always room for this in an empty buffer, so that nobody is waited for.
 		_ = inner.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = inner.Write(full)
+		text, _ := full.answer()
+		_, _ = inner.Write(text)
 		inner.Close()
 	}
 }

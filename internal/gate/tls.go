@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -66,8 +65,9 @@ func (c *secureConn) shakeHands() {
 	c.failed = true
 	client := c.RemoteAddr().String()
 	if wrong, ok := errors.AsType[tls.RecordHeaderError](err); ok && wrong.Conn != nil && inTheClear(wrong.RecordHeader) {
-		c.log.Info("request refused before it was read", "status", http.StatusBadRequest, "client", client, "error", "HTTP on a port that speaks TLS")
-		refuse(wrong.Conn)
+		text, id := plain.answer()
+		c.log.Info("request refused before it was read", "status", plain.status, "client", client, "request_id", id, "error", "HTTP on a port that speaks TLS")
+		refuse(wrong.Conn, text)
 		return
 	}
 	c.log.Debug("no TLS with a client of the API", "client", client, "error", err)
@@ -78,11 +78,9 @@ func inTheClear(header [5]byte) bool {
 	return slices.Contains([]string{"GET /", "HEAD ", "POST ", "PUT /", "DELET", "PATCH", "OPTIO"}, string(header[:]))
 }
 
-// plain is what a client is told that does not speak TLS.
-var plain = neutronError(http.StatusBadRequest, "HTTPBadRequest", "The request cannot be understood: this port speaks TLS; the URL must begin with https://.")
-
-func refuse(c net.Conn) {
-	if _, err := c.Write(plain); err != nil {
+// refuse answers and lets the client read that.
+func refuse(c net.Conn, answer []byte) {
+	if _, err := c.Write(answer); err != nil {
 		return
 	}
 	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
