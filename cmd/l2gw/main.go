@@ -40,7 +40,6 @@ func command(name string) *cobra.Command {
 	switch name {
 	case "neutron-l2gateway-agent":
 		root = newAgent(name)
-		root.SilenceErrors = true
 	case "neutron-l2gw":
 		root = cli.NewNeutronCommand(env)
 	case "openstack":

@@ -131,6 +131,8 @@ func Run(ctx context.Context, root *cobra.Command, args []string) int {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	strict(root)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(wrongFlag)
 	args, err := spellOut(root, args)
 	if err == nil {
 		root.SetArgs(args)
@@ -154,11 +156,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string) int {
 
 func (a *app) root(name, short string) *cobra.Command {
 	root := group(name, short)
-	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.env.In)
 	root.SetOut(a.env.Out)
 	root.SetErr(a.env.Err)
-	root.SetFlagErrorFunc(wrongFlag)
 	a.describeItself(root)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.endpoint, "endpoint", "", "URL of the API (env OS_ENDPOINT; default "+DefaultEndpoint+")")
