@@ -37,7 +37,7 @@ func (p *place) hint(err error) string {
 		return p.server.mysqlHint(e.Number)
 	}
 	if faultOf(err) == lost && !strings.Contains(err.Error(), "tls: ") {
-		return "the server must run and listen at the host and port of the URL, and a firewall must let this host through"
+		return "the server must run and listen where the URL says, and a firewall must let this host through"
 	}
 	return ""
 }
@@ -68,7 +68,7 @@ func (a *address) postgresHint(code string) string {
 
 // mysqlHint goes by the numbers of MySQL and MariaDB.
 func (a *address) mysqlHint(number uint16) string {
-	user, database := quoted(a.user, "'")+"@'%'", quoted(a.database, "`")
+	user, database := quoted(cmp.Or(a.user, "USER"), "'")+"@'%'", quoted(a.database, "`")
 	switch {
 	case number == 1045: // ER_ACCESS_DENIED_ERROR
 		return fmt.Sprintf("the server must know this user, from this host, by this password: CREATE USER %s IDENTIFIED BY '…', or ALTER USER %[1]s IDENTIFIED BY '…'; "+

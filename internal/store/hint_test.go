@@ -75,7 +75,7 @@ func TestWhoCannotUseADatabaseIsToldWhatToDo(t *testing.T) {
 		told(as(stranger, "tiger", u.Host, u.Path), of("CREATE ROLE ", "CREATE USER ")+account, "%40 %2F %3F %23 %25")
 		admin(of("CREATE ROLE "+account+" LOGIN PASSWORD 'tiger'", "CREATE USER "+account+" IDENTIFIED BY 'tiger'"))
 		told(as(stranger, "tigers", u.Host, u.Path), of("ALTER ROLE ", "ALTER USER ")+account)
-		told(as(stranger, "tiger", "127.0.0.1:1", u.Path), "connection refused", "the server must run and listen at the host and port of the URL")
+		told(as(stranger, "tiger", "127.0.0.1:1", u.Path), "connection refused", "the server must run and listen where the URL says")
 
 		absent := "/l2gw_absent_" + name
 		create := told(as("l2gw", sqlserver.Password, u.Host, absent), of(`CREATE DATABASE "l2gw_absent_`, "CREATE DATABASE `l2gw_absent_"))
