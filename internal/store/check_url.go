@@ -46,8 +46,18 @@ func (s *Store) checkURL(url string) error {
 	return err
 }
 
-// writable says why SQLite could not use the file: it also makes others beside it.
+// writable says why SQLite could not use the file. It opens the file, and so is not
+// for one that this process uses: closing it again would end SQLite's locks on it.
 func writable(path string) error {
+	if err := accessible(path); err != nil {
+		return err
+	}
+	return notOther(path)
+}
+
+// accessible says why SQLite could not read and write the file, if it is there: it
+// also makes others beside it.
+func accessible(path string) error {
 	why := func(err error) error { return fmt.Errorf("database %s: %w", path, err) }
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err != nil {
@@ -70,12 +80,15 @@ func writable(path string) error {
 	if err := unix.Access(path, unix.R_OK|unix.W_OK); err != nil {
 		return why(fmt.Errorf("it cannot be read and written: %w", err))
 	}
-	return notOther(path)
+	return nil
 }
 
 // notOther says why a file is no database of SQLite's; an empty one becomes one.
 func notOther(path string) error {
 	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("database %s: %w", path, err)
 	}

@@ -88,12 +88,19 @@ func (s *Store) open(ctx context.Context, url string) (err error) {
 	if s.engine, err = open(ctx, url, s.tuning); err != nil {
 		return hinted(err, url)
 	}
-	if err = upgrade(ctx, &s.engine, url, s.tuning); err != nil {
-		if s.dialect == goose.DialectSQLite3 {
-			if why := writable(s.name); why != nil { // which SQLite does not say
-				return errors.Join(why, s.engine.close())
-			}
+	err = upgrade(ctx, &s.engine, url, s.tuning)
+	if s.dialect == goose.DialectSQLite3 {
+		// SQLite does not say this, and not at all before the first write where the log
+		// of a server that was killed is still there.
+		look := accessible
+		if err != nil {
+			look = writable
 		}
+		if why := look(s.name); why != nil {
+			return errors.Join(why, s.engine.close())
+		}
+	}
+	if err != nil {
 		return errors.Join(hinted(fmt.Errorf("open %s: %w", s.name, err), url), s.engine.close())
 	}
 	return nil

@@ -196,18 +196,25 @@ func TestAFullDiskRefusesWritesAndServesReads(t *testing.T) {
 }
 
 func TestAServerDoesNotStartOnAReadOnlyDiskAndSaysSo(t *testing.T) {
-	w := prepare(t)
-	w.Launch()
-	w.creates("a")
-	w.Stop()
-	w.mounting("mount --bind " + w.dir + " " + w.dir + " && mount -o remount,bind,ro " + w.dir)
-	if said := w.Fails(); !strings.Contains(said, "read-only file system") || !strings.Contains(said, w.dir+"/l2gw.db") {
-		t.Errorf("it says %s", said)
+	for name, end := range map[string]func(*world){
+		"after it was stopped": func(w *world) { w.Stop() },
+		"after it was killed":  func(w *world) { w.Kill() }, // the database's log is still there
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := prepare(t)
+			w.Launch()
+			w.creates("a")
+			end(w)
+			w.mounting("mount --bind " + w.dir + " " + w.dir + " && mount -o remount,bind,ro " + w.dir)
+			if said := w.Fails(); !strings.Contains(said, "read-only file system") || !strings.Contains(said, w.dir+"/l2gw.db") {
+				t.Errorf("it says %s", said)
+			}
+			w.Program = ""
+			w.Launch()
+			w.creates("b")
+			w.reads("a b")
+		})
 	}
-	w.Program = ""
-	w.Launch()
-	w.creates("b")
-	w.reads("a b")
 }
 
 func TestAFileThatGoesIsToldAndServedAgainWhenItIsBack(t *testing.T) {
