@@ -26,7 +26,7 @@ import (
 
 const (
 	defaultChaosRounds = 30
-	// chaosLimit is how long a round may take to converge: ten times what the slowest
+	// chaosLimit is how long a round may take to converge: many times what the slowest
 	// single thing takes (a redial, an inventory that comes to rest).
 	chaosLimit = product.Patience
 )
