@@ -113,6 +113,27 @@ func TestWhatAnAgentBroughtBackIsToldAlsoIfAnotherOneIsLetWrite(t *testing.T) {
 	}
 }
 
+// A server that was started a moment ago has the agent before it leads, and cannot
+// record anything then.
+func TestWhatAnAgentBroughtBackIsToldToAServerOnceItLeads(t *testing.T) {
+	l, _ := broughtBack(t)
+	l.server.lead(0)
+	l.away.Store(false)
+	l.server.agent()
+	wait(l.server, "the first report", func(m fabric.ToServer) bool {
+		if o, ok := m.(fabric.Orphans); ok {
+			t.Errorf("it is told to a server that stands by: %+v", o)
+		}
+		_, first := m.(fabric.Observed)
+		return first
+	})
+	l.server.lead(2)
+	o := wait(l.server, "what may be unknown to it", func(fabric.Orphans) bool { return true })
+	if o.Owned.Networks[network] != 5001 || len(o.Owned.Bindings) != 1 {
+		t.Errorf("it is told %+v", o.Owned)
+	}
+}
+
 // It goes on telling them on each new stream, also after a restart, until the
 // controller says that they are recorded; what it told before that counts no more.
 func TestWhatAnAgentBroughtBackIsToldUntilItIsRecorded(t *testing.T) {

@@ -38,6 +38,7 @@ func (a *Agent) obey(s *session) {
 	a.obeyed = s
 	for _, d := range a.databases {
 		d.inbox.cut()
+		d.reports.obey(s)
 	}
 }
 

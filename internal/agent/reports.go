@@ -21,16 +21,17 @@ const maxKeys = 20_000
 type reports struct {
 	database string
 
-	mu       sync.Mutex
-	uplinks  map[*session]*uplink
-	holding  fabric.Holding // its maps belong to reports
-	state    *l2gw.DatabaseState
-	learned  map[fabric.LearnedKey]l2gw.Learned // nil: not known yet
-	bindings map[l2gw.BindingKey]fabric.BindingResult
-	networks map[string]fabric.NetworkResult
-	gone     gone
-	orphans  *fabric.Orphans // nil: none
-	version  l2gw.Version    // of the last word on the bindings, as of the last look
+	mu         sync.Mutex
+	uplinks    map[*session]*uplink
+	controller *session       // which is obeyed, or nil
+	holding    fabric.Holding // its maps belong to reports
+	state      *l2gw.DatabaseState
+	learned    map[fabric.LearnedKey]l2gw.Learned // nil: not known yet
+	bindings   map[l2gw.BindingKey]fabric.BindingResult
+	networks   map[string]fabric.NetworkResult
+	gone       gone
+	orphans    *fabric.Orphans // nil: none
+	version    l2gw.Version    // of the last word on the bindings, as of the last look
 }
 
 // gone is what was ours and is confirmed not to be there, with the version of
@@ -94,7 +95,7 @@ func take[K comparable, V any](o *owed[K], now map[K]V, order func(a, b K) int) 
 // uplink is what one server has yet to be told of one database.
 type uplink struct {
 	state        bool
-	orphans      bool
+	orphans      bool // of the controller alone; see obey
 	learned      owed[fabric.LearnedKey]
 	bindings     owed[l2gw.BindingKey]
 	networks     owed[string]
@@ -145,7 +146,7 @@ func (r *reports) oweAll(s *session) {
 	if u == nil {
 		return
 	}
-	u.state, u.orphans = true, true
+	u.state, u.orphans = true, s == r.controller
 	u.learned.all, u.bindings.all, u.networks.all = true, true, true
 	u.goneNetworks.all, u.goneBindings.all = true, true
 	s.poke()
@@ -254,12 +255,29 @@ func (r *reports) owned(o l2gw.Ownership) {
 	maps.DeleteFunc(r.gone.bindings, func(k l2gw.BindingKey, _ goneBinding) bool { _, still := o.Bindings[k]; return !still })
 }
 
+// obey takes in which server is the controller, if any is. It is owed what the
+// controller may not know as ours: others could not record it, and one that has just
+// begun to lead could not before.
+func (r *reports) obey(controller *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.controller = controller
+	r.oweOrphans()
+}
+
+func (r *reports) oweOrphans() {
+	if u := r.uplinks[r.controller]; u != nil {
+		u.orphans = true
+		r.controller.poke()
+	}
+}
+
 // orphaned publishes what we wrote and the controller does not know as ours.
 func (r *reports) orphaned(o *fabric.Orphans) {
-	r.news(func(owe func(func(*uplink))) {
-		r.orphans = o
-		owe(func(u *uplink) { u.orphans = true })
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.orphans = o
+	r.oweOrphans()
 }
 
 // collect adds what a server has yet to be told to messages.
