@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -248,10 +247,10 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 	opts.Probe = 200 * time.Millisecond
 	c := runClient(t, opts)
 	waitSynced(t, c, 1)
-	d.Signal(syscall.SIGSTOP)
-	defer d.Signal(syscall.SIGCONT)
+	d.Pause()
+	defer d.Continue()
 	waitFor(t, c, "ErrInactive", func(s State, _ *Snapshot) bool { return errors.Is(s.Err, ErrInactive) })
-	d.Signal(syscall.SIGCONT)
+	d.Continue()
 	waitSynced(t, c, 2)
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -317,12 +316,12 @@ func TestAnAgentThatLostMessagesAsksForASnapshot(t *testing.T) {
 	l.grant(1, 1)
 	l.snapshot(3)
 	wait(l.server, "the confirmation", active)
-	l.db.Signal(syscall.SIGSTOP)
+	l.db.Pause()
 	l.tell(fabric.Segment{Database: "tor", Segment: l.segment(4)})
 	for range 2 * inboxLimit {
 		l.tell(fabric.SegmentUnknown{Database: "tor", NetworkID: "other", Version: l.next()})
 	}
-	l.db.Signal(syscall.SIGCONT)
+	l.db.Continue()
 	wait(l.server, "the question", func(m fabric.Ask) bool { return m.Database == "tor" && m.NetworkID == "" })
 	l.snapshot(7)
 	l.waitRows(7)

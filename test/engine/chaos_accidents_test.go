@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 
 	"l2gw/test/product"
 )
@@ -356,7 +355,7 @@ func (c *chaos) breakSwitch() {
 	case kind < 8:
 		c.fault("switch SIGSTOP")
 		c.Logf("db%d stands still", i)
-		s.Signal(syscall.SIGSTOP)
+		s.Pause()
 		c.up[i], c.still[i] = false, true
 	default:
 		device := pickKey(c, c.world.databases[i].tunnel)
@@ -378,7 +377,7 @@ func (c *chaos) bringUp(i int) {
 	c.Logf("db%d is back", i)
 	s := c.servers[i]
 	if c.still[i] {
-		s.Signal(syscall.SIGCONT)
+		s.Continue()
 	} else {
 		s.Run()
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -148,7 +147,7 @@ func TestOfTwoSessionsOfOneDatabaseTheNewerWins(t *testing.T) {
 	connectA(t, p)
 	waitFor(t, old, wantA())
 	// The switch freezes with its session open; its replacement has its certificate.
-	old.Signal(syscall.SIGSTOP)
+	old.Pause()
 	next := dialling(t, "ssl:127.0.0.1:"+port, args)
 	waitFor(t, next, wantA())
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -140,8 +139,11 @@ func (s *Server) Kill() { s.run.Kill() }
 // Stop ends the server in good order and waits until it is gone.
 func (s *Server) Stop() { s.run.Stop() }
 
-// Signal sends a signal, such as SIGSTOP.
-func (s *Server) Signal(sig syscall.Signal) { s.run.Signal(sig) }
+// Pause stops the server where it stands, as a switch that hangs, until Continue.
+func (s *Server) Pause() { s.run.Pause() }
+
+// Continue lets a paused server go on.
+func (s *Server) Continue() { s.run.Continue() }
 
 // Wipe is a switch that lost its database: the server ends, the database is
 // made anew, and the server starts again.

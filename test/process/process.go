@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,11 +68,55 @@ func (p *Process) Running() bool {
 // Success reports whether a program that has ended did so with exit status 0.
 func (p *Process) Success() bool { return p.cmd.ProcessState.Success() }
 
-// Signal sends a signal to the program alone, such as SIGSTOP.
+// Signal sends a signal to the program alone, such as SIGHUP.
 func (p *Process) Signal(sig syscall.Signal) {
 	if p.Running() { // otherwise its number may be another's
 		_ = p.cmd.Process.Signal(sig)
 	}
+}
+
+// Pause stops the program alone where it stands, until [Process.Continue].
+func (p *Process) Pause() {
+	if p.Running() {
+		Pause(p.Pid())
+	}
+}
+
+// Continue lets a paused program go on as if no time had passed.
+func (p *Process) Continue() { p.Signal(syscall.SIGCONT) }
+
+// Pause stops a process where it stands (SIGSTOP). When it returns, all threads stand
+// still: what is told to the process from then on, it does not answer.
+func Pause(pid int) {
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for !still(pid) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// still reports whether no thread of a process runs.
+func still(pid int) bool {
+	for _, state := range stats(fmt.Sprintf("/proc/%d/task/*/stat", pid)) {
+		if !strings.Contains("TtZX", state[0]) {
+			return false
+		}
+	}
+	return true
+}
+
+// stats are the fields of files of proc(5) from the state on: state, parent, group….
+// What ends meanwhile has none.
+func stats(pattern string) (all [][]string) {
+	files, _ := filepath.Glob(pattern) // the patterns are right
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		// The name before them, in parentheses, may hold anything.
+		all = append(all, strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])))
+	}
+	return all
 }
 
 // Stop asks the program to end (SIGTERM) and waits until it has.
@@ -108,18 +153,10 @@ func (p *Process) Kill() {
 	<-p.exited
 }
 
-// grouped reports whether a process of the program's group is there that is no zombie
-// (proc(5), /proc/pid/stat).
+// grouped reports whether a process of the program's group is there that is no zombie.
 func (p *Process) grouped() bool {
-	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is right
-	for _, file := range all {
-		stat, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		// The name, in parentheses, may hold anything.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if state, group := fields[0], fields[2]; group == strconv.Itoa(p.Pid()) && state != "Z" && state != "X" {
+	for _, fields := range stats("/proc/[0-9]*/stat") {
+		if state, group := fields[0], fields[2]; group == strconv.Itoa(p.Pid()) && !strings.Contains("ZX", state) {
 			return true
 		}
 	}

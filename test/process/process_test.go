@@ -92,6 +92,41 @@ func TestWhatAProgramStartedIsKilledWithIt(t *testing.T) {
 	}
 }
 
+func TestAPausedProgramStandsStillAtOnce(t *testing.T) {
+	out, written, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command("sh", "-c", "while :; do echo; done")
+	cmd.Stdout = written
+	p, err := Start(cmd)
+	written.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	b := make([]byte, 1<<20)
+	within := func(d time.Duration) (n int) {
+		if err := out.SetReadDeadline(time.Now().Add(d)); err != nil {
+			t.Fatal(err)
+		}
+		n, _ = out.Read(b)
+		return n
+	}
+	for range 50 {
+		if within(time.Minute) == 0 {
+			t.Fatal("it does not go on")
+		}
+		p.Pause()
+		within(time.Millisecond) // what it wrote before
+		if n := within(2 * time.Millisecond); n > 0 {
+			t.Fatalf("it wrote %d bytes after it was paused", n)
+		}
+		p.Continue()
+	}
+}
+
 func TestAProgramThatDoesNotStartIsAnError(t *testing.T) {
 	if p, err := Start(exec.Command("/no/such/program")); err == nil {
 		t.Errorf("%d", p.Pid())

@@ -206,11 +206,11 @@ func (p *Process) Stop() { p.run.Stop() }
 // Signal sends a signal, such as SIGHUP.
 func (p *Process) Signal(sig syscall.Signal) { p.run.Signal(sig) }
 
-// Pause stops the process where it is (SIGSTOP), until Continue.
-func (p *Process) Pause() { p.Signal(syscall.SIGSTOP) }
+// Pause stops the process where it stands, until Continue.
+func (p *Process) Pause() { p.run.Pause() }
 
-// Continue lets a paused process go on as if no time had passed (SIGCONT).
-func (p *Process) Continue() { p.Signal(syscall.SIGCONT) }
+// Continue lets a paused process go on as if no time had passed.
+func (p *Process) Continue() { p.run.Continue() }
 
 // Pid is the process id.
 func (p *Process) Pid() int { return p.run.Pid() }

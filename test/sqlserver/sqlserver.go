@@ -269,24 +269,9 @@ func alive(pid int) bool {
 func (s *Server) Hang(t testing.TB) {
 	t.Helper()
 	// The parent first, so that it makes no more children.
-	s.stop(t, s.process.Pid())
+	s.process.Pause()
 	for _, pid := range s.children() {
-		s.stop(t, pid)
-	}
-}
-
-func (s *Server) stop(t testing.TB, pid int) {
-	t.Helper()
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		_, state, _ := strings.Cut(string(stat), ") ")
-		switch {
-		case err != nil, strings.HasPrefix(state, "T"), strings.HasPrefix(state, "Z"):
-			return
-		case time.Now().After(deadline):
-			t.Fatalf("%s: process %d does not stop: %s", s.kind.name, pid, stat)
-		}
+		process.Pause(pid)
 	}
 }
 
