@@ -53,8 +53,9 @@ func (f *front) newProxy() *httputil.ReverseProxy {
 // of what the server has for one: it is each piece of a body that has a time.
 func (f *front) unhurried(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request, *incoming) {
 	control := http.NewResponseController(w)
-	out := &outgoing{w, control, f.Idle}
-	if r.Body == nil || r.Body == http.NoBody {
+	bodiless := r.Body == nil || r.Body == http.NoBody
+	out := &outgoing{w, control, f.Idle, !bodiless}
+	if bodiless {
 		// The server reads only to notice a client that leaves.
 		_ = control.SetReadDeadline(time.Time{})
 		return out, r, nil
@@ -153,9 +154,13 @@ type outgoing struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	idle    time.Duration
+	body    bool // the client has one, or asks for leave to send it
 }
 
 func (w *outgoing) WriteHeader(status int) {
+	if status == http.StatusContinue && w.body {
+		return // the server says so when the body is read, which is now: twice would be wrong
+	}
 	_ = w.control.SetWriteDeadline(time.Now().Add(w.idle))
 	w.ResponseWriter.WriteHeader(status)
 }
