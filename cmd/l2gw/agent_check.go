@@ -138,9 +138,9 @@ func (o *agentOptions) show(out io.Writer) {
 	if o.plan.options.MaxMACs > 0 {
 		line("max. MACs", o.plan.options.MaxMACs)
 	}
-	for name, v := range map[string]string{"audit": o.audit, "metrics": o.metrics, "log file": o.common.logFile} {
-		if v != "" {
-			line(name, v)
+	for _, given := range [][2]string{{"audit", o.audit}, {"metrics", o.metrics}, {"log file", o.common.logFile}} {
+		if given[1] != "" {
+			line(given[0], given[1])
 		}
 	}
 	for _, u := range o.common.unknown {

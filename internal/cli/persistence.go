@@ -21,9 +21,9 @@ const repeatExtension = "l2-gateway-idempotency-key"
 const idempotencyKey = "idempotency-key"
 
 // persistence is how a command goes on when the API goes away under it: the connection
-// breaks, nobody listens any more, there is no answer in time, or it is 502, 503 or 504. It ends when the
-// API was away for limit in all. Until the API has answered once, nothing is sent
-// again: it is more likely that the command goes to the wrong place.
+// breaks, nobody listens any more, there is no answer in time, or it is 502, 503 or
+// 504. It ends when the API was away for limit in all. Until the API has answered once,
+// nothing is sent again: it is more likely that the command goes to the wrong place.
 //
 // What certainly did not arrive is sent again, and what may have been carried out as far
 // as its [repetition] lets it.
